@@ -1,0 +1,1 @@
+"""Hydra configuration groups; see `harness/config.py` for what each key means."""

@@ -1,0 +1,96 @@
+"""The command line: a Hydra application, and a few verbs beside it.
+
+Owns: dispatch, exit codes (0 all accounted for, 1 some trials excluded or owed, 2 harness or configuration
+wrong), stdout for results and stderr for everything else. Heavy imports happen inside the branch that needs
+them, so that `--help` stays fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from harness.errors import ConfigurationError
+
+HELP = """\
+Measures which interventions fix which failures of LLM agents on ITBench SRE incidents.
+
+Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --cfg job shows the result):
+  python -m harness +experiment=verifier_gate
+  python -m harness +experiment=verifier_gate model=[gemini_3_flash,kimi_k2] scenario=[2,16] repeats=1
+  python -m harness +experiment=verifier_gate run_dir=runs/mine        the same command again resumes
+
+Verbs:
+  python -m harness scenarios list | show ID | validate [ID...]        the catalogue
+  python -m harness report RUN                                         rebuild a report without running
+
+Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
+Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
+"""
+VERBS = ("scenarios", "report")
+FAILED, WRONG = 1, 2
+
+
+def run(argv: list[str]) -> int:
+    """Dispatch and turn every expected error into a message and an exit code."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        sys.stdout.write(HELP)
+        return 0
+    try:
+        if argv[0] in VERBS:
+            from harness.verbs import app
+
+            return int(app(args=argv, standalone_mode=False) or 0)
+        return hydra_application(argv)
+    except ConfigurationError as error:
+        return complain(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command finishes the rest\n")
+        return FAILED
+
+
+def hydra_application(argv: Sequence[str]) -> int:
+    """Compose the configuration with Hydra and run each job that it yields."""
+    import hydra
+    from omegaconf import DictConfig, OmegaConf
+
+    codes: list[int] = []
+
+    def job(composed: DictConfig) -> None:
+        codes.append(guarded(lambda: experiment(OmegaConf.to_container(composed, resolve=True))))
+
+    sys.argv = ["harness", *argv]
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(job)()
+    except SystemExit as stop:
+        return WRONG if stop.code else 0
+    return max(codes, default=0)
+
+
+def experiment(composed: object) -> int:
+    """Run one experiment and print its contrasts."""
+    from harness.config import parse_config
+    from harness.experiment import run_experiment
+    from harness.report import print_contrasts
+
+    if not isinstance(composed, dict):
+        raise TypeError("Hydra composes a mapping")
+    outcome = run_experiment(parse_config({str(key): value for key, value in composed.items()}))
+    print_contrasts(outcome.results)
+    sys.stderr.write(f"report: {outcome.run_dir / 'report.html'}\n")
+    return FAILED if outcome.unaccounted else 0
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Inside Hydra, which would turn our errors into its own: the same translation as in `run`."""
+    try:
+        return work()
+    except ConfigurationError as error:
+        return complain(error)
+
+
+def complain(error: ConfigurationError) -> int:
+    """Print every problem on a line of its own."""
+    for problem in error.problems:
+        sys.stderr.write(f"error: {problem}\n")
+    return WRONG

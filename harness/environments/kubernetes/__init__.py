@@ -1,0 +1,1 @@
+"""A live Kubernetes cluster behind the same protocols as the simulated one."""

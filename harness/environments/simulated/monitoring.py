@@ -1,0 +1,269 @@
+"""Telemetry of the simulated environment: what Prometheus, the trace store and the log store would answer.
+
+Owns: the Telemetry protocol over a recorder. Does not own: what is recorded (`recorder.py`), rules
+(`alerts.py`) or noise (`noise.py`).
+
+    monitoring = Monitoring(application, seed)
+    world = World(seed, monitoring.runtime)
+    monitoring.attach(world)
+    world.deploy(application.manifests(options))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.environments.simulated import logs, series
+from harness.environments.simulated.alerts import Rule, Span, active_since, load_rules, merged
+from harness.environments.simulated.application_runtime import ApplicationRuntime
+from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips
+from harness.environments.simulated.recorder import ConditionKey
+from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
+from scenarios.applications.schema import Application
+
+if TYPE_CHECKING:
+    from harness.environments.simulated.store import ObjectStore
+    from harness.environments.simulated.world import World
+
+MINUTE = 60.0
+
+
+class Watched(Protocol):
+    """The parts of a World that monitoring reads."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    @property
+    def store(self) -> ObjectStore:
+        """All objects."""
+
+
+class Monitoring:
+    """Implements `harness.telemetry.Telemetry` for one world. Pickles together with it."""
+
+    def __init__(self, application: Application, seed: int) -> None:
+        self._follow(ApplicationRuntime(application, seed))
+
+    @classmethod
+    def of(cls, world: World) -> Monitoring:
+        """Monitoring of a world whose runtime is an ApplicationRuntime, e.g. a restored checkpoint.
+
+        Raises TypeError for another runtime."""
+        if not isinstance(world.runtime, ApplicationRuntime):
+            raise TypeError(
+                f"expected a world with an ApplicationRuntime, found {type(world.runtime).__name__}"
+            )
+        monitoring = cls.__new__(cls)
+        monitoring._follow(world.runtime)
+        monitoring.attach(world)
+        return monitoring
+
+    def _follow(self, runtime: ApplicationRuntime) -> None:
+        self.application = runtime.application
+        self.seed = runtime.seed
+        self.runtime = runtime
+        self.recorder = runtime.recorder
+        self._world: Watched | None = None
+        self._answer: tuple[float, int, tuple[Alert, ...]] | None = None
+
+    def attach(self, world: Watched) -> None:
+        """Say which world is watched; before it is deployed."""
+        self._world = world
+
+    @property
+    def world(self) -> Watched:
+        """The watched world. Raises RuntimeError before `attach`."""
+        if self._world is None:
+            raise RuntimeError("Monitoring.attach(world) was not called")
+        return self._world
+
+    # --- alerts
+
+    def alerts(self) -> Sequence[Alert]:
+        """Alerts that are pending or firing now: background first, then by name and entity."""
+        now, store = self.world.now, self.world.store
+        self.recorder.changed(now, store)
+        if self._answer is not None and self._answer[:2] == (now, store.version):
+            return self._answer[2]
+        found = [alert for key in self._active_keys(now) if (alert := self._alert(key, now)) is not None]
+        found.sort(key=lambda alert: (alert.name, alert.entity, alert.active_at))
+        answer = (*background(self.seed, self._begin), *found)
+        self._answer = (now, store.version, answer)
+        return answer
+
+    def alert_history(
+        self, start: float | None = None, end: float | None = None
+    ) -> Sequence[tuple[float, Alert]]:
+        """(sample time, alert) for each full minute in the window in which an alert was firing."""
+        now = self.world.now
+        self.recorder.changed(now, self.world.store)
+        start, end = self._window(start, end)
+        minutes = [index * MINUTE for index in range(math.ceil(start / MINUTE), int(end // MINUTE) + 1)]
+        samples = [(time, alert) for time in minutes for alert in background(self.seed, self._begin)]
+        for key in self.recorder.conditions:
+            rule = load_rules()[key[0]]
+            for span in merged(self._spans(key, start, end)):
+                firing = Span(span.begin + rule.for_s, span.end)
+                alert = self._describe(key, rule, "firing", span.begin, firing.begin)
+                samples += [(time, alert) for time in minutes if firing.begin <= time < firing.end]
+        return sorted(samples, key=lambda sample: (sample[0], sample[1].key))
+
+    def _active_keys(self, now: float) -> Iterator[ConditionKey]:
+        for key, condition in self.recorder.conditions.items():
+            if condition.spans and condition.spans[-1].end > now:
+                yield key
+        for key in self._noisy(now):
+            known = self.recorder.conditions.get(key)
+            if not (known and known.spans and known.spans[-1].end > now):
+                yield key
+
+    def _noisy(self, now: float) -> Iterator[ConditionKey]:
+        """Error conditions that a blip makes true now."""
+        for index, rule in enumerate(load_rules()):
+            if rule.signal == "error_spans":
+                for name, workload in self.application.workloads.items():
+                    if (
+                        workload.traced
+                        and rule_blips(self.seed, name, now)
+                        and rule.concerns(name)
+                        and self._busy(name, now)
+                    ):
+                        yield (index, (("service_name", name),))
+
+    def _busy(self, service: str, time: float) -> bool:
+        segment = self.recorder.segment_at(time)
+        return segment is not None and segment.flow.services[service].requests > 0
+
+    def _spans(self, key: ConditionKey, start: float, end: float) -> list[Span]:
+        condition = self.recorder.conditions.get(key)
+        spans = list(condition.spans) if condition else []
+        if load_rules()[key[0]].signal == "error_spans":
+            service = key[1][0][1]
+            for blip in blips(self.seed, service, start - 900, end):
+                if self._busy(service, blip.begin):
+                    spans.append(Span(blip.begin, blip.end + ERROR_WINDOW_S))
+        return spans
+
+    def _alert(self, key: ConditionKey, now: float) -> Alert | None:
+        rule = load_rules()[key[0]]
+        since = active_since(self._spans(key, now, now), now)
+        if since is None:
+            return None
+        return self._describe(key, rule, "firing" if now - since >= rule.for_s else "pending", since, now)
+
+    def _describe(self, key: ConditionKey, rule: Rule, state: Any, since: float, time: float) -> Alert:
+        labels: dict[str, str] = {
+            "alertname": rule.alert,
+            "severity": rule.severity,
+            "namespace": self.application.namespace,
+            **dict(key[1]),
+        }
+        value = self._value_of(rule, labels, time)
+        return Alert(rule.alert, labels, state, since, round(value, 4), rule.description.format(**labels))
+
+    def _value_of(self, rule: Rule, labels: Mapping[str, str], time: float) -> float:
+        name = labels.get("service_name", "")
+        segment = self.recorder.segment_at(time)
+        if rule.equal is not None or segment is None:
+            return rule.equal or 0.0
+        if rule.signal == "latency_p95":
+            return segment.flow.services[name].percentile(0.95)
+        if rule.signal == "error_spans":
+            return segment.flow.services[name].error_spans or 0.01
+        if rule.signal == "consumer_lag":
+            return float(int(self.recorder.lag_at(name, time)))
+        return 1.0
+
+    # --- metrics, logs, traces
+
+    def metric_names(self, target: str) -> Sequence[str]:
+        """Names of the metrics known for a service or pod."""
+        return series.names_of(self.recorder, target)
+
+    def metrics(
+        self, target: str, names: Sequence[str] = (), start: float | None = None, end: float | None = None
+    ) -> Sequence[Series]:
+        """Series of a service or pod; all its metrics when `names` is empty."""
+        return series.series_of(self.recorder, self.seed, target, names, *self._window(start, end))
+
+    def logs(
+        self,
+        service: str = "",
+        pod: str = "",
+        start: float | None = None,
+        end: float | None = None,
+        contains: str = "",
+        limit: int = 200,
+    ) -> Sequence[LogRecord]:
+        """The newest `limit` matching records, oldest first."""
+        return logs.recorded(
+            self.recorder, self.seed, *self._window(start, end), service, pod, contains, limit
+        )
+
+    def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
+        """Aggregated traces of the window, from the outermost services inwards."""
+        found: dict[tuple[tuple[str, ...], str], list[Any]] = {}
+        for begin, until, segment in self.recorder.between(*self._window(start, end)):
+            for path in segment.flow.paths if segment.collecting else ():
+                row = found.setdefault((path.path, path.operation), [0.0, 0.0, 0.0, ""])
+                row[0] += path.rate * (until - begin)
+                row[1] += path.errors * (until - begin)
+                row[2] = max(row[2], path.p95_ms)
+                row[3] = path.message or row[3]
+        return [
+            CallPath(
+                path,
+                operation,
+                round(row[0], 1),
+                round(row[1], 1),
+                round(row[2], 1),
+                row[3] if row[1] else "",
+            )
+            for (path, operation), row in sorted(found.items(), key=lambda item: (len(item[0][0]), item[0]))
+            if round(row[0], 1) > 0
+        ]
+
+    def observations(
+        self, kind: str, name: str, namespace: str, start: float | None = None, end: float | None = None
+    ) -> Sequence[Observation]:
+        """Recorded versions of an object, oldest first; the version that held at `start` is included."""
+        begin, until = self._window(start, end)
+        versions = self.world.store.history.get((kind, namespace, name), [])
+        if not versions:
+            current = self.world.store.get(kind, name, namespace)
+            return [Observation(until, current)] if current is not None else []
+        kept = [version for version in versions if version[0] <= until]
+        earlier = [version for version in kept if version[0] < begin]
+        kept = earlier[-1:] + [version for version in kept if version[0] >= begin]
+        return [Observation(time, manifest) for time, manifest in kept if manifest is not None]
+
+    def topology(self) -> Topology:
+        """The service graph: calls of the application, who reads messages from whom, who reads flags."""
+        calls: dict[tuple[str, str], None] = {}
+        flag_server = self.application.flag_store.workload if self.application.flag_store else ""
+        for name, workload in self.application.workloads.items():
+            for operation in workload.operations.values():
+                targets = [call.to for call in operation.calls] + [operation.consumes]
+                calls.update({(name, target.partition("/")[0]): None for target in targets if target})
+            if workload.flags and flag_server:
+                calls[name, flag_server] = None
+        return Topology(tuple(self.application.workloads), tuple(calls))
+
+    # --- time
+
+    @property
+    def _begin(self) -> float:
+        return self.recorder.segments[0].start if self.recorder.segments else 0.0
+
+    def _window(self, start: float | None, end: float | None) -> tuple[float, float]:
+        now = self.world.now
+        return self._begin if start is None else start, now if end is None else min(end, now)
+
+
+def rule_blips(seed: int, service: str, now: float) -> bool:
+    """Whether a blip of a service lies in the error window that ends now."""
+    return any(span.begin <= now for span in blips(seed, service, now, now + 1))

@@ -1,0 +1,57 @@
+"""What an empty cluster has: one control plane and two workers, amd64, and the system namespaces."""
+
+from __future__ import annotations
+
+from harness.cluster import Manifest
+
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+_NAMES = ("kind-control-plane", "kind-worker", "kind-worker2")
+
+
+def default_nodes(cpu: str = "8", memory: str = "16Gi") -> list[Manifest]:
+    """Node manifests; workers have `cpu` cores and `memory` to give away."""
+    return [_node(name, number, cpu, memory) for number, name in enumerate(_NAMES)]
+
+
+def system_namespaces() -> list[Manifest]:
+    """The namespaces that every cluster has."""
+    names = ("default", "kube-node-lease", "kube-public", "kube-system")
+    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
+
+
+def _node(name: str, number: int, cpu: str, memory: str) -> Manifest:
+    labels = {
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+    }
+    spec: Manifest = {"podCIDR": f"10.244.{number + 2}.0/24", "providerID": f"kind://docker/kind/{name}"}
+    if name == _NAMES[0]:
+        labels[CONTROL_PLANE] = ""
+        spec["taints"] = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
+    resources = {"cpu": cpu, "memory": memory, "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": spec,
+        "status": {
+            "addresses": [
+                {"type": "InternalIP", "address": f"172.18.0.{number + 2}"},
+                {"type": "Hostname", "address": name},
+            ],
+            "allocatable": resources,
+            "capacity": resources,
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "KubeletReady",
+                    "message": "kubelet is posting ready status",
+                }
+            ],
+            "nodeInfo": {"architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": "v1.33.1"},
+        },
+    }

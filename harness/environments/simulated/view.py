@@ -1,0 +1,288 @@
+"""What the request model needs to know about the objects of the cluster.
+
+Owns: reading pods, Services, Endpoints and the flag ConfigMap into a `Signature`; which flag values each pod
+holds. Does not own: what follows for requests (`request_model.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness.cluster import Manifest
+from harness.environments.simulated.quantity import parse_quantity
+from harness.environments.simulated.signature import Backend, ServicePortView, Signature, Variant, variant
+from scenarios.applications.schema import Application, Workload
+
+if TYPE_CHECKING:
+    from harness.environments.simulated.store import ObjectStore
+
+COMPONENT = "app.kubernetes.io/component"
+Flags = Mapping[str, float]
+"""Feature flag -> value of its active variant; flags that are off (zero) are absent."""
+
+
+class PodFacts(NamedTuple):
+    """One pod, read once per version of its object."""
+
+    manifest: Manifest
+    uid: str
+    name: str
+    namespace: str
+    workload: str
+    """Empty for pods that do not belong to the application."""
+    ready: bool
+    phase: str
+    variant: Variant
+    """Without flags."""
+    waiting: tuple[tuple[str, str], ...]
+    """(container, reason) of containers that wait."""
+    restarts: tuple[tuple[str, int], ...]
+
+
+class ServiceFacts(NamedTuple):
+    """What was read of one Service."""
+
+    service: Manifest
+    endpoints: Manifest | None
+    targets: list[tuple[int, list[tuple[int, str]]]]
+    pods: list[str]
+    variants: list[tuple[str, Variant] | None]
+    ports: tuple[ServicePortView, ...]
+
+
+class ClusterView:
+    """Reads the store, remembering what it read of unchanged pods and which flags each pod cached."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.flags_of: dict[str, Flags] = {}
+        """Pod uid -> flag values read when its container started (flag servers and caching clients)."""
+        self.doomed: set[str] = set()
+        """Uids of pods whose program dies before it serves anybody, ready or not."""
+        self._pods: dict[int, PodFacts] = {}
+        self._services: dict[str, ServiceFacts] = {}
+        self._namespace = application.namespace
+        self._components = {w.component or name: name for name, w in application.workloads.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"application": self.application, "flags_of": self.flags_of, "doomed": self.doomed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["application"])  # type: ignore[misc]
+        self.flags_of, self.doomed = state["flags_of"], state["doomed"]
+
+    def pods(self, store: ObjectStore) -> list[PodFacts]:
+        """All pods of the cluster."""
+        known, fresh, found = self._pods, {}, []
+        for pod in store.list("Pod"):
+            facts = known.get(id(pod))
+            if facts is None or facts.manifest is not pod:
+                facts = self._read(pod)
+            fresh[id(pod)] = facts
+            found.append(facts)
+        self._pods = fresh
+        return found
+
+    def signature(self, store: ObjectStore, pods: list[PodFacts]) -> Signature:
+        """The current signature."""
+        live = self.current_flags(pods)
+        variants: dict[str, tuple[str, Variant]] = {}
+        ready: dict[str, dict[Variant, int]] = {}
+        for pod in pods:
+            if pod.ready and pod.workload:
+                acting = self._with_flags(pod, live)
+                variants[pod.name] = (pod.workload, acting)
+                group = ready.setdefault(pod.workload, {})
+                group[acting] = group.get(acting, 0) + 1
+        services = tuple(
+            self._service(service, store, variants) for service in store.list("Service", self._namespace)
+        )
+        return Signature(
+            tuple((name, tuple(sorted(ready[name].items(), key=_by_variant))) for name in sorted(ready)),
+            tuple(sorted(services)),
+        )
+
+    def _service(
+        self, service: Manifest, store: ObjectStore, variants: Mapping[str, tuple[str, Variant]]
+    ) -> tuple[str, tuple[ServicePortView, ...]]:
+        """A Service's ports, worked out again only where the Service, its endpoints or their pods changed."""
+        name = service["metadata"]["name"]
+        endpoints = store.get("Endpoints", name, self._namespace)
+        known = self._services.get(name)
+        if known is None or known.service is not service or known.endpoints is not endpoints:
+            targets = _targets(service, endpoints)
+            pods = [pod for _, behind in targets for _, pod in behind]
+            known = ServiceFacts(service, endpoints, targets, pods, [], ())
+        found = [variants.get(pod) for pod in known.pods]
+        if not known.ports or known.variants != found:
+            known = known._replace(variants=found, ports=_ports(known.targets, variants))
+        self._services[name] = known
+        return name, known.ports
+
+    def container_started(self, pod: Manifest, store: ObjectStore) -> None:
+        """Remember the flag values that a starting pod reads."""
+        flag_store, workload = self.application.flag_store, self.workload_of(pod)
+        if flag_store is None or not workload:
+            return
+        uid = pod["metadata"]["uid"]
+        if workload == flag_store.workload:
+            self.flags_of[uid] = read_flags(
+                store.get("ConfigMap", flag_store.config_map, self.application.namespace), flag_store.key
+            )
+        elif self.application.workloads[workload].caches_flags:
+            self.flags_of[uid] = self.current_flags(self.pods(store))
+
+    def forget(self, pods: list[PodFacts]) -> None:
+        """Drop what was remembered of pods that are gone."""
+        alive = {pod.uid for pod in pods}
+        self.doomed &= alive
+        for uid in [uid for uid in self.flags_of if uid not in alive]:
+            del self.flags_of[uid]
+
+    def current_flags(self, pods: Iterable[PodFacts]) -> Flags:
+        """What the newest ready flag server answers; nothing is on without one."""
+        flag_store = self.application.flag_store
+        answer: Flags = {}
+        if flag_store is not None:
+            for pod in pods:
+                if pod.ready and pod.workload == flag_store.workload:
+                    answer = self.flags_of.get(pod.uid, answer)
+        return answer
+
+    def workload_of(self, pod: Manifest) -> str:
+        """The application's workload that a pod belongs to; empty for others."""
+        metadata = pod["metadata"]
+        if metadata.get("namespace") != self.application.namespace:
+            return ""
+        return self._components.get((metadata.get("labels") or {}).get(COMPONENT, ""), "")
+
+    def pod_flags(self, pod: PodFacts, live: Flags) -> Flags:
+        """The flag values that a pod acts on."""
+        caches = pod.workload and self.application.workloads[pod.workload].caches_flags
+        return self.flags_of.get(pod.uid, {}) if caches else live
+
+    def _with_flags(self, pod: PodFacts, live: Flags) -> Variant:
+        if pod.uid in self.doomed:
+            return pod.variant.dead()
+        effects = self.application.workloads[pod.workload].flags
+        if not effects:
+            return pod.variant
+        values = self.pod_flags(pod, live)
+        flags = tuple(
+            sorted({effect.flag: values[effect.flag] for effect in effects if effect.flag in values}.items())
+        )
+        return pod.variant.with_flags(flags) if flags else pod.variant
+
+    def _read(self, pod: Manifest) -> PodFacts:
+        metadata, status = pod["metadata"], pod.get("status", {})
+        name = self.workload_of(pod)
+        conditions = status.get("conditions", ())
+        statuses = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+        ready = "deletionTimestamp" not in metadata and any(
+            condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions
+        )
+        return PodFacts(
+            manifest=pod,
+            uid=metadata.get("uid", ""),
+            name=metadata["name"],
+            namespace=metadata.get("namespace", ""),
+            workload=name,
+            ready=ready,
+            phase=status.get("phase", "Pending"),
+            variant=_variant(name, self.application.workloads[name], pod) if name else variant(),
+            waiting=tuple(
+                (s["name"], s["state"]["waiting"].get("reason", ""))
+                for s in statuses
+                if "waiting" in s.get("state", {})
+            ),
+            restarts=tuple((s["name"], s.get("restartCount", 0)) for s in statuses),
+        )
+
+
+def container_of(pod: Manifest, workload: str) -> Manifest:
+    """The container that runs the workload's program: the one of its name, or the first."""
+    containers: list[Manifest] = pod["spec"]["containers"]
+    return next((c for c in containers if c["name"] == workload), containers[0])
+
+
+def limit(container: Manifest, resource: str) -> float:
+    """A resource limit in cores or bytes; 0 when there is none."""
+    amount = ((container.get("resources") or {}).get("limits") or {}).get(resource)
+    return parse_quantity(amount) if amount is not None else 0.0
+
+
+def _variant(name: str, workload: Workload, pod: Manifest) -> Variant:
+    container = container_of(pod, name)
+    env = tuple(
+        (entry["name"], str(entry.get("value", "")))
+        for entry in container.get("env") or ()
+        if entry["name"] in workload.env
+    )
+    return variant(
+        env=env,
+        cpu_limit_m=limit(container, "cpu") * 1000,
+        resolves_names=pod["spec"].get("dnsPolicy", "ClusterFirst")
+        in ("ClusterFirst", "ClusterFirstWithHostNet"),
+        serves=container["image"] == workload.image
+        and tuple(container.get("command") or workload.command) == workload.command,
+    )
+
+
+def _targets(service: Manifest, endpoints: Manifest | None) -> list[tuple[int, list[tuple[int, str]]]]:
+    """(Service port, [(target port, pod)] of its ready addresses)."""
+    subsets = (endpoints or {}).get("subsets") or ()
+    found = []
+    for port in service["spec"].get("ports") or ():
+        behind = [
+            (int(target["port"]), address.get("targetRef", {}).get("name", ""))
+            for subset in subsets
+            for target in subset.get("ports") or ()
+            if target.get("name", "") == port.get("name", "")
+            for address in subset.get("addresses") or ()
+        ]
+        found.append((int(port["port"]), behind))
+    return found
+
+
+def _ports(
+    targets: list[tuple[int, list[tuple[int, str]]]], variants: Mapping[str, tuple[str, Variant]]
+) -> tuple[ServicePortView, ...]:
+    views = []
+    for port, behind in targets:
+        counts: dict[tuple[str, int, Variant], int] = {}
+        for target, pod in behind:
+            if pod in variants:
+                key = (variants[pod][0], target, variants[pod][1])
+                counts[key] = counts.get(key, 0) + 1
+        backends = (Backend(*key, n) for key, n in sorted(counts.items(), key=_by_backend))
+        views.append(ServicePortView(port, tuple(backends)))
+    return tuple(views)
+
+
+def _by_variant(item: tuple[Variant, int]) -> Any:
+    return item[0].fields
+
+
+def _by_backend(item: tuple[tuple[str, int, Variant], int]) -> Any:
+    (workload, target, acting), _ = item
+    return workload, target, acting.fields
+
+
+def read_flags(config_map: Manifest | None, key: str) -> Flags:
+    """Flag values of the active variants in the flag server's JSON document; none when it cannot be read."""
+    try:
+        flags = json.loads((config_map or {}).get("data", {})[key])["flags"]
+        values = {
+            name: flag["variants"][flag["defaultVariant"]]
+            for name, flag in flags.items()
+            if flag.get("state") != "DISABLED"
+        }
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return {}
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, bool | int | float) and value
+    }

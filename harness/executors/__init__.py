@@ -1,0 +1,35 @@
+"""Where trials run. Both executors drive the same TrialRunner and give the same numbers for the same seed.
+
+local   one process, many trials in flight in one event loop
+ray     a few async actors, many trials in flight each; Ray's own retries are off
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from harness.config import ExperimentConfig
+from harness.records import TrialSpec
+from harness.trial import TrialOutput
+
+OnFinished = Callable[[Sequence[TrialOutput]], None]
+"""Called in the driver with each batch of finished trials; returns when they are durable."""
+
+
+class Executor(Protocol):
+    """Runs what is owed."""
+
+    def execute(self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished) -> None:
+        """Run every owed trial, handing over results as they come."""
+
+
+def create_executor(kind: str) -> Executor:
+    """The executor of that kind; Ray is imported only when asked for."""
+    if kind == "ray":
+        from harness.executors.ray import RayExecutor
+
+        return RayExecutor()
+    from harness.executors.local import LocalExecutor
+
+    return LocalExecutor()

@@ -1,0 +1,137 @@
+"""One experiment from configuration to results: plan, freeze, run what is owed, report.
+
+Owns: the plan (who is compared with whom on what, with which seeds and hashes) and the order of the steps. The
+same call on the same run directory continues where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness import __version__
+from harness.agents.prompts import system_prompt, task_prompt
+from harness.config import ExperimentConfig
+from harness.executors import create_executor
+from harness.progress import Progress
+from harness.protocols import Briefing
+from harness.records import Plan, TrialSpec
+from harness.runner import describe_models, interventions_of
+from harness.store import RunDirectory
+from harness.trial import TrialOutput
+from interventions.registry import Intervention
+from scenarios.loader import catalogue
+from scenarios.schema import Scenario
+
+
+class Outcome(NamedTuple):
+    """What a finished command leaves."""
+
+    run_dir: Path
+    results: Mapping[str, Any]
+    unaccounted: int
+    """Trials that are owed or were excluded for infrastructure reasons."""
+
+
+def run_experiment(config: ExperimentConfig) -> Outcome:
+    """Plan, run what is owed, classify, analyse and report. Raises ConfigurationError before anything runs."""
+    from harness.report import write_reports
+
+    plan = build_plan(config)
+    run = RunDirectory(run_dir(config))
+    run.open_for_writing(plan)
+    try:
+        run_owed(config, plan, run)
+        records = run.records()
+        results = write_reports(run.path, plan, records, run.trace)
+    finally:
+        run.close()
+    excluded = sum(record.status == "excluded" for record in records)
+    return Outcome(run.path, results, len(plan.trials) - len(records) + excluded)
+
+
+def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory) -> None:
+    """Run every planned trial that has no durable record yet."""
+    finished = {record.spec.trial_id for record in run.records()}
+    owed = [spec for spec in plan.trials if spec.trial_id not in finished]
+    if not owed:
+        return
+    with Progress(len(plan.trials), len(finished)) as progress:
+
+        def keep(outputs: Sequence[TrialOutput]) -> None:
+            stored = run.append(outputs) if outputs else []
+            progress.add(stored)
+
+        create_executor(config.executor.kind).execute(config, owed, keep)
+
+
+def build_plan(config: ExperimentConfig) -> Plan:
+    """Everything that is owed and declared, with content hashes."""
+    scenarios = catalogue().select(config.scenario)
+    arms = interventions_of(config)
+    describe_models(config)
+    plan = Plan(
+        experiment=config.name,
+        question=config.question,
+        config=config.scientific(),
+        hashes=content_hashes(scenarios, arms),
+        primary_metric=config.primary_metric,
+        reference_arm=config.reference_arm,
+        contrasts=config.declared_contrasts,
+        trials=tuple(expand(config, scenarios)),
+    )
+    return plan.model_copy(update={"digest": sha(plan.model_dump_json())})
+
+
+def expand(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> list[TrialSpec]:
+    """Scenario x repeat x model x arm, neighbours sharing scenario and seed."""
+    agent = config.agent["kind"]
+    return [
+        TrialSpec(
+            trial_id=f"{scenario.id}.{model}.{agent}.{arm}.r{repeat}",
+            scenario=scenario.key,
+            model=model,
+            agent=agent,
+            arm=arm,
+            repeat=repeat,
+            seed=seed_of(config.seed, scenario.key, repeat),
+        )
+        for scenario in scenarios
+        for repeat in range(config.repeats)
+        for model in config.models
+        for arm in config.arms
+    ]
+
+
+def seed_of(seed: int, scenario: str, repeat: int) -> int:
+    """Seed of a trial; the same for all arms and models, so that contrasts are paired."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{scenario}/{repeat}".encode()).digest()[:4], "big") >> 1
+
+
+def content_hashes(
+    scenarios: Sequence[Scenario], arms: Mapping[str, Sequence[Intervention]]
+) -> dict[str, str]:
+    """What the numbers depend on beside the configuration."""
+    from harness.mast.taxonomy import taxonomy
+
+    texts = system_prompt() + task_prompt(Briefing(["app"])) + task_prompt(Briefing(["app"], can_act=False))
+    used = {one.name: one.digest for members in arms.values() for one in members}
+    return {
+        "version": __version__,
+        "prompt": sha(texts),
+        "scenarios": sha("".join(scenario.digest for scenario in scenarios)),
+        "taxonomy": taxonomy().hash,
+        **{f"intervention.{name}": digest for name, digest in sorted(used.items())},
+    }
+
+
+def sha(text: str) -> str:
+    """Short content hash."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_dir(config: ExperimentConfig) -> Path:
+    """The configured directory, or one named after the experiment and its configuration's hash."""
+    return Path(config.run_dir or f"runs/{config.name}-{config.digest()[:8]}")

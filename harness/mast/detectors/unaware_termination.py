@@ -1,0 +1,86 @@
+"""MAST 1.5, unaware of termination conditions: the agent runs on (facts/mast.md 1.3).
+
+Decides: the attempt ended by a budget, by a guard's stop or by empty turns instead of an answer; or it
+was answered late: after the answer was complete, and shown to be so, more than a quarter of the calls and
+at least five brought nothing that the answer uses. Complete means: all contributing factors named and
+tested, the last change made, every cited call made; shown means: the agent said that it had concluded, or
+an alert read after the change came back clean.
+Blind spots: an agent that neither concludes in words nor reads clean alerts; rewrites of an answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.mast.evidence import alert_reads, citations, object_name, suspected_at, tests_of
+from harness.mast.view import Call, TraceView, label, span
+from harness.records import Label, Present
+
+SLUGS = ("unaware_termination",)
+CAPS = frozenset({"budget_turns", "budget_tokens", "budget_time", "budget_cost", "stopped_by_guard"})
+EMPTY = frozenset({"no_output", "invalid_json", "schema_violation"})
+MIN_SILENT = 2
+MIN_OVERRUN = 5
+MIN_SHARE = 0.25
+_CONCLUDED = re.compile(
+    r"root cause (?:is|was|:|has been)|(?:final|my) (?:answer|diagnosis|conclusion)|i (?:now )?have enough"
+    r"|ready to submit|incident is (?:over|resolved)",
+    re.I,
+)
+
+
+def detect(view: TraceView) -> tuple[Label, ...]:
+    """One label; not applicable when something else than the agent ended the attempt."""
+    if view.final is not None:
+        return (_overrun(view),)
+    if view.ended is None:
+        return (label("unaware_termination", "cannot_tell", "unaware_termination", note="the trace is torn"),)
+    how = view.ended.how
+    if how in CAPS or (how in EMPTY and view.silent_tail >= MIN_SILENT):
+        note = f"ended by {how}" + (f" after {view.silent_tail} empty turns" if how in EMPTY else "")
+        spans = [span(view.ended)]
+        return (label("unaware_termination", "present", "unaware_termination", spans, note),)
+    present: Present = "absent" if how in EMPTY else "not_applicable"
+    return (label("unaware_termination", present, "unaware_termination", note=f"ended by {how}"),)
+
+
+def _overrun(view: TraceView) -> Label:
+    complete = _complete_at(view)
+    late = [call for call in view.calls if complete is not None and call.i > complete]
+    share = len(late) / len(view.calls) if view.calls else 0.0
+    if len(late) >= MIN_OVERRUN and share > MIN_SHARE:
+        note = f"{len(late)} of {len(view.calls)} calls after the answer was complete"
+        spans = [span(call.event) for call in late]
+        return label("unaware_termination", "present", "unaware_termination", spans, note, share)
+    return label("unaware_termination", "absent", "unaware_termination", value=share)
+
+
+def _complete_at(view: TraceView) -> int | None:
+    """Event number from which on the answer was complete and shown to be so; None when it never was."""
+    needed = [view.last_change, *(call.i for call in _cited(view))]
+    for entity in view.factors:
+        name = object_name(entity["name"])
+        tests, suspected = tests_of(view, name), suspected_at(view, name)
+        if not tests:
+            return None
+        needed += [tests[0].i, -1 if suspected is None else suspected]
+    complete = max(needed)
+    names = [object_name(entity["name"]) for entity in view.factors]
+    shown = [
+        message.i
+        for message in view.said
+        if message.i >= complete
+        and _CONCLUDED.search(message.text)
+        and all(n in message.text.lower() for n in names)
+    ]
+    if view.resolved and view.changes:
+        shown += [call.i for call, firing in alert_reads(view) if call.i >= complete and not firing]
+    return min(shown, default=None)
+
+
+def _cited(view: TraceView) -> list[Call]:
+    assert view.final is not None
+    texts = [entity.get("evidence", "") for entity in view.diagnosis.get("entities") or ()]
+    texts.append(view.final.submission.get("resolution_evidence", ""))
+    cited = (call_id for text in texts for call_id in citations(text))
+    return [view.by_id[call_id] for call_id in cited if call_id in view.by_id]

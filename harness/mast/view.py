@@ -1,0 +1,232 @@
+"""A trace as detectors read it: calls joined with results, turns, changes, submissions, in one pass.
+
+Owns: that structure, the text of an event, spans and quotes. Does not own: what it means (detectors,
+`evidence.py`). Observer events are left out before anything is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from harness.mast.taxonomy import taxonomy
+from harness.records import Label, Present, Span
+from harness.trace import (
+    AssistantMessage,
+    Ended,
+    Event,
+    Final,
+    ModelCall,
+    SystemMessage,
+    ToolCall,
+    ToolResult,
+    UserMessage,
+)
+
+SUBMIT = "submit"
+WAIT = "wait"
+AMOUNT_ARGS = frozenset({"limit", "tail", "max_patterns", "max_changes_per_diff"})
+"""Arguments that say how much is shown, not what is asked. Time windows and offsets are none of them."""
+_CALL_IDS = re.compile(r"\A(?:\[c\d+\]\s*)+")
+MAX_QUOTE = 160
+MAX_SPANS = 12
+
+
+class Call:
+    """One attempted tool call with its result."""
+
+    def __init__(self, event: ToolCall, turn: int) -> None:
+        self.event = event
+        self.turn = turn
+        self.result: ToolResult | None = None
+
+    @property
+    def i(self) -> int:
+        """Event number of the call."""
+        return self.event.i
+
+    @property
+    def name(self) -> str:
+        """The tool."""
+        return self.event.name
+
+    @property
+    def ok(self) -> bool:
+        """The tool itself ran and succeeded."""
+        return self.result is not None and self.result.ok and self.result.executed
+
+    @property
+    def denied(self) -> bool:
+        """A guard answered instead of the tool."""
+        return self.result is not None and not self.result.executed
+
+    @property
+    def changed(self) -> bool:
+        """It changed the cluster: an action that ran, succeeded and was no dry run."""
+        return self.event.mutating and self.ok and self.event.args.get("dry_run") is not True
+
+    @property
+    def reads(self) -> bool:
+        """It brought information without changing anything."""
+        return self.ok and not self.event.mutating and self.name not in (WAIT, SUBMIT)
+
+    @cached_property
+    def text(self) -> str:
+        """The result without the call ids before it; empty when there is none."""
+        return _CALL_IDS.sub("", self.result.text, count=1) if self.result is not None else ""
+
+    @cached_property
+    def args_text(self) -> str:
+        """The arguments as JSON."""
+        return encode(self.event.args)
+
+    @cached_property
+    def key(self) -> tuple[str, str]:
+        """Equal for calls that ask the same: tool and canonical arguments."""
+        kept = {
+            name: " ".join(value.split()) if isinstance(value, str) else value
+            for name, value in self.event.args.items()
+            if value is not None and name not in AMOUNT_ARGS
+        }
+        return (self.name, json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str))
+
+
+@dataclass
+class TraceView:
+    """One trace, structured. Build it with `TraceView.of`."""
+
+    calls: list[Call] = field(default_factory=list)
+    """All attempted calls except `submit`, in order."""
+    by_id: dict[str, Call] = field(default_factory=dict)
+    submissions: list[Call] = field(default_factory=list)
+    """All calls of `submit`, in order."""
+    said: list[AssistantMessage] = field(default_factory=list)
+    tasks: list[UserMessage] = field(default_factory=list)
+    instructions: list[SystemMessage] = field(default_factory=list)
+    turns: int = 0
+    silent_tail: int = 0
+    """Turns at the end of the trace in which the model called no tool."""
+    final: Final | None = None
+    ended: Ended | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> TraceView:
+        """Structure a trace."""
+        view = cls()
+        for event in events:
+            if not event.observer:
+                view._take(event)
+        return view
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case ToolCall():
+                self._take_call(event)
+            case ToolResult():
+                call = self.by_id.get(event.call_id)
+                if call is not None and call.result is None:
+                    call.result = event
+            case AssistantMessage():
+                self.said.append(event)
+            case ModelCall():
+                self.turns += 1
+                self.silent_tail += 1
+            case UserMessage():
+                self.tasks.append(event)
+            case SystemMessage():
+                self.instructions.append(event)
+            case Final():
+                self.final = event
+            case Ended():
+                self.ended = event
+
+    def _take_call(self, event: ToolCall) -> None:
+        self.silent_tail = 0
+        call = Call(event, self.turns)
+        self.by_id[event.call_id] = call
+        (self.submissions if event.name == SUBMIT else self.calls).append(call)
+
+    @cached_property
+    def changes(self) -> list[Call]:
+        """Calls that changed the cluster."""
+        return [call for call in self.calls if call.changed]
+
+    @cached_property
+    def last_change(self) -> int:
+        """Event number of the last change; -1 when there was none."""
+        return self.changes[-1].i if self.changes else -1
+
+    @property
+    def diagnosis(self) -> dict[str, Any]:
+        """The accepted diagnosis; empty when there is none."""
+        return dict(self.final.submission.get("diagnosis") or {}) if self.final else {}
+
+    @cached_property
+    def factors(self) -> list[dict[str, Any]]:
+        """The entities of the accepted diagnosis that are called contributing factors."""
+        entities = self.diagnosis.get("entities") or ()
+        return [entity for entity in entities if entity.get("contributing_factor")]
+
+    @property
+    def resolved(self) -> bool:
+        """The agent claims that the incident is over."""
+        return bool(self.final and self.final.submission.get("resolved"))
+
+    @property
+    def torn(self) -> bool:
+        """The trace has no end, so what happened last is not known."""
+        return self.final is None and self.ended is None
+
+
+def encode(value: Any) -> str:
+    """Compact JSON."""
+    return msgspec.json.encode(value).decode()
+
+
+def text_of(event: Event) -> str:
+    """The text of an event, from which quotes are taken."""
+    match event:
+        case SystemMessage() | UserMessage() | ToolResult():
+            return event.text
+        case AssistantMessage():
+            return f"{event.text}\n{event.reasoning}" if event.reasoning else event.text
+        case ToolCall():
+            return f"{event.name} {encode(event.args)}"
+        case Final():
+            return encode(event.submission)
+        case Ended():
+            return f"{event.how}: {event.detail}" if event.detail else event.how
+    return ""
+
+
+def span(event: Event, wanted: str = "", also: Iterable[Event] = ()) -> Span:
+    """Evidence: `wanted` as it stands in the event's text, or the beginning of that text."""
+    text = text_of(event)
+    quote = wanted if wanted and wanted in text else text
+    return Span(events=(event.i, *(other.i for other in also)), quote=quote[:MAX_QUOTE])
+
+
+def label(
+    slug: str,
+    present: Present,
+    detector: str,
+    spans: Iterable[Span] = (),
+    note: str = "",
+    value: float | None = None,
+) -> Label:
+    """A label of a detector, with the taxonomy's hash."""
+    return Label(
+        slug=slug,
+        present=present,
+        source=f"detector:{detector}",
+        spans=tuple(spans)[:MAX_SPANS],
+        note=note,
+        value=value,
+        taxonomy=taxonomy().hash,
+    )

@@ -1,0 +1,66 @@
+"""The simulated model: one request in, one reply out, nothing kept in between.
+
+Owns: the `Model` protocol's side: reply, usage, latency. Does not own: reading, deciding or failing.
+"""
+
+from __future__ import annotations
+
+from harness.models.simulated.beliefs import form_beliefs
+from harness.models.simulated.config import SimulatedModelConfig
+from harness.models.simulated.dice import draw
+from harness.models.simulated.failures import Failing, arguments_text
+from harness.models.simulated.temper import Temper
+from harness.models.simulated.transcript import CHARS_PER_TOKEN, read_transcript
+from harness.protocols import ModelReply, ModelRequest, RequestedCall
+from harness.records import PlantedFailure, Usage
+
+TOKENS_PER_TOOL = 150
+"""Estimated size of one tool schema."""
+
+
+class SimulatedModel:
+    """A test double of a model. Its numbers are no evidence about any LLM."""
+
+    Config = SimulatedModelConfig
+    simulated = True
+
+    def __init__(self, name: str, config: SimulatedModelConfig) -> None:
+        self.name = name
+        self.config = config
+
+    def price_known(self) -> bool:
+        """Its notional price is part of its configuration."""
+        return True
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Answer from the request alone: identical messages, tools and seed give an identical reply."""
+        return self.reply(request)
+
+    def reply(self, request: ModelRequest) -> ModelReply:
+        """`complete` without the coroutine."""
+        config, seed = self.config, request.seed
+        transcript = read_transcript(request.messages, config.context_tokens)
+        temper = Temper(config, seed, transcript)
+        beliefs = form_beliefs(transcript, temper)
+        temper.slips = beliefs.slips
+        tools = frozenset(tool.name for tool in request.tools)
+        step = Failing(beliefs, temper, tools).step()
+        arguments = arguments_text(step.args)
+        turn = transcript.turn
+        low, high = config.latency_s
+        return ModelReply(
+            text=step.said,
+            calls=(RequestedCall(f"call_{turn}", step.name, arguments),),
+            usage=self._usage(
+                transcript.tokens + TOKENS_PER_TOOL * len(tools), len(step.said) + len(arguments)
+            ),
+            finish="tool_calls",
+            latency_s=low + (high - low) * draw(seed, "latency", turn),
+            planted=tuple(PlantedFailure(turn=turn, slug=slug, note=note) for slug, note in step.planted),
+        )
+
+    def _usage(self, input_tokens: int, output_characters: int) -> Usage:
+        output_tokens = output_characters // CHARS_PER_TOKEN + 1
+        per_million = self.config.usd_per_million_input, self.config.usd_per_million_output
+        cost = (input_tokens * per_million[0] + output_tokens * per_million[1]) / 1e6
+        return Usage(calls=1, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost)

@@ -1,0 +1,227 @@
+"""The four protocols that the harness is made of. Read this file first.
+
+    Environment   where a scenario plays: it starts an incident and decides the verdict
+    Agent         an architecture around a model: it works on the incident through a Session
+    Model         what answers chat messages
+    Guard         the code of a structural intervention: it rules on what the agent is about to do
+
+A trial flows one way: Environment.start -> Agent.run (Model <-> Guards <-> tools) -> Environment.verdict.
+Owns: the protocols and the small value types that cross them. Implementations live in their rooms and are
+found by short name or dotted path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from harness.cluster import Cluster
+from harness.records import PlantedFailure, Submission, Usage, Verdict
+from harness.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from harness.session import Session
+    from scenarios.schema import Scenario
+
+T = TypeVar("T")
+Message = dict[str, Any]
+"""A chat message in the OpenAI form: role, content, tool_calls, tool_call_id."""
+
+
+# --- Environment ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """What the person who opens the incident can tell the agent. Never the cause."""
+
+    namespaces: Sequence[str]
+    """Namespaces of the affected application."""
+    can_act: bool = True
+    """False where alerts can never clear (snapshots): diagnosis only."""
+
+
+class Environment(Protocol):
+    """Where one trial plays. Used by exactly one trial; expensive parts are shared behind it."""
+
+    cluster: Cluster
+    telemetry: Telemetry
+    virtual_time: bool
+    """True where the clock only moves when told to, so that a model's latency must be played back."""
+
+    async def start(self, scenario: Scenario, seed: int) -> Briefing:
+        """Healthy application -> injection -> fault confirmed active. Raises InfrastructureError."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run synchronous work on the cluster or telemetry without blocking other trials."""
+
+    async def elapse(self, seconds: float) -> None:
+        """Let time pass on the environment's clock."""
+
+    def now(self) -> float:
+        """Seconds since the epoch on the environment's clock."""
+
+    async def verdict(self) -> Verdict:
+        """Decide the outcome from the state of the cluster and its alerts."""
+
+    async def close(self) -> None:
+        """Give everything back; called exactly once, also after a failure."""
+
+
+# --- Model --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """A tool as the model sees it."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    """JSON Schema of the arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """All that a model ever receives."""
+
+    messages: Sequence[Message]
+    tools: Sequence[ToolSchema]
+    seed: int
+    max_output_tokens: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedCall:
+    """A tool call as the model wrote it: `arguments` is its raw JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """What a model answered."""
+
+    text: str
+    calls: Sequence[RequestedCall] = ()
+    reasoning: str = ""
+    usage: Usage = field(default_factory=Usage)
+    finish: str = "stop"
+    latency_s: float = 0.0
+    """Seconds that the answer took; on the environment's clock they pass too."""
+    planted: Sequence[PlantedFailure] = ()
+    """Test doubles only: failures committed on purpose in this reply. Goes to the record, never to the trace."""
+
+
+class Model(Protocol):
+    """What answers chat messages. Stateless: all it knows is in the request."""
+
+    name: str
+    simulated: bool
+    """True for test doubles: everything that shows their numbers says so."""
+
+    def price_known(self) -> bool:
+        """Whether costs can be accounted; a money budget refuses a model without prices."""
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Answer. Retries are typed and counted in the usage. Raises InfrastructureError("api_error")."""
+
+
+# --- Agent --------------------------------------------------------------------------------------------
+
+
+class Agent(Protocol):
+    """An architecture around a model. It acts only through its Session, which owns budgets, guards and trace."""
+
+    async def run(self, session: Session) -> None:
+        """Work until the session has an accepted submission, or give up by returning."""
+
+
+# --- Guard --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedModelCall:
+    """The session is about to send these messages to the model."""
+
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedToolCall:
+    """The agent wants to call a tool (any but `submit`)."""
+
+    call_id: str
+    name: str
+    args: Mapping[str, Any]
+    mutating: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedToolResult:
+    """A tool answered; the agent has not read it yet."""
+
+    call_id: str
+    name: str
+    args: Mapping[str, Any]
+    ok: bool
+    text: str
+    mutating: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedSubmission:
+    """The agent wants to submit."""
+
+    call_id: str
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The model answered without calling a tool."""
+
+    text: str
+
+
+GuardEvent = ProposedModelCall | ProposedToolCall | ObservedToolResult | ProposedSubmission | Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A guard's typed answer. `allow` leaves everything as it is."""
+
+    kind: Literal["allow", "rewrite", "deny", "stop", "forced"] = "allow"
+    feedback: str = ""
+    """deny: what the agent reads instead of a result. stop: the reason. forced: why it was let through."""
+    replacement: Any = None
+    """rewrite: messages, arguments or result text, matching the event."""
+
+
+ALLOW = Ruling()
+
+
+class Operator(Protocol):
+    """What a guard can see and do: what an operator's proxy in front of the tools could. No ground truth."""
+
+    @property
+    def events(self) -> Sequence[Any]:
+        """The trace so far."""
+
+    async def read(self, name: str, args: Mapping[str, Any]) -> tuple[bool, str]:
+        """Call a read-only tool; (ok, text). Counted as the guard's cost."""
+
+    def remaining(self) -> Mapping[str, float]:
+        """What is left of the budgets: turns, tokens, seconds, usd."""
+
+
+class Guard(Protocol):
+    """The code of a structural intervention. One instance per trial; it may keep state."""
+
+    name: str
+
+    async def review(self, event: GuardEvent, operator: Operator) -> Ruling:
+        """Rule on one event. Must return ALLOW wherever its trigger is absent."""

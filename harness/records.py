@@ -1,0 +1,235 @@
+"""Frozen records that go to disk: what was owed, what came out, what it was worth.
+
+Owns: the types, their JSON form, and nothing that computes. A record with an unknown field is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Present = Literal["present", "absent", "cannot_tell", "not_applicable"]
+Status = Literal["scored", "failed", "excluded"]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- what is owed -----------------------------------------------------------------------------------
+
+
+class TrialSpec(Record):
+    """One trial: the unit that is owed."""
+
+    trial_id: str
+    """Stable name, unique in the experiment; derived from the fields below."""
+    scenario: str
+    """Scenario key `universe/version/id`."""
+    model: str
+    agent: str
+    arm: str
+    repeat: int
+    seed: int
+    """Shared by all arms and models of the same scenario and repeat, so that contrasts are paired."""
+
+
+# --- what the agent says ----------------------------------------------------------------------------
+
+
+class Entity(Record):
+    """One entity of a diagnosis (ITBench `agent_output.json`)."""
+
+    name: str
+    """`namespace/Kind/name`."""
+    contributing_factor: bool
+    """True: the agent holds it for a root cause; only these are scored as predictions."""
+    reasoning: str = ""
+    evidence: str = ""
+
+
+class Propagation(Record):
+    """One edge of the causal chain, from cause to effect."""
+
+    source: str
+    target: str
+    condition: str = ""
+    effect: str = ""
+
+
+class AlertExplained(Record):
+    """What the agent says about one alert."""
+
+    alert: str
+    explanation: str = ""
+    explained: bool = True
+
+
+class Diagnosis(Record):
+    """The agent's answer in ITBench's `agent_output.json` contract. Order of entities matters."""
+
+    entities: tuple[Entity, ...]
+    propagations: tuple[Propagation, ...] = ()
+    alerts_explained: tuple[AlertExplained, ...] = ()
+
+
+class Submission(Record):
+    """What the `submit` tool takes: the diagnosis, and what the agent claims about its remediation."""
+
+    diagnosis: Diagnosis
+    resolved: bool = False
+    """The agent claims that the incident is over."""
+    resolution_evidence: str = ""
+    """Why it believes so, citing tool calls such as [c12]."""
+
+
+# --- what is decided outside the agent ----------------------------------------------------------------
+
+
+class Verdict(Record):
+    """Three booleans decided outside the agent (facts of the cluster, never the agent's word)."""
+
+    symptom_cleared: bool
+    """No alert beyond the baseline alert set for the required number of consecutive passes."""
+    cause_removed: bool
+    """The predicate of every injected fault says that its cause is gone."""
+    collateral_damage: bool
+    """Objects were changed or workloads degraded beyond the fault."""
+    remaining_alerts: tuple[str, ...] = ()
+    remaining_causes: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
+    settled_after_s: float | None = None
+    """Environment seconds from the end of the agent's run until the symptom was seen cleared."""
+
+    @property
+    def all_clear(self) -> bool:
+        """The incident is remediated: symptom cleared, cause removed, nothing else harmed."""
+        return self.symptom_cleared and self.cause_removed and not self.collateral_damage
+
+
+class EntityMatch(Record):
+    """How one predicted entity was matched."""
+
+    entity: str
+    group: str | None
+    """Root group that it matches, or None (a false positive)."""
+    rule: str
+    """Id of the matcher rule that decided."""
+    strict: bool
+    """The kinds agree too, not only the workload family."""
+
+
+class Score(Record):
+    """Diagnosis against ground truth; ratios in [0, 1], root groups counted once."""
+
+    recall: float
+    """Headline: share of distinct root groups named (family matching)."""
+    precision: float
+    f1: float
+    recall_strict: float
+    """The same with equal kinds required."""
+    mutation_recall: float
+    """Share of the objects that the injection really changed or created that were named."""
+    matches: tuple[EntityMatch, ...] = ()
+
+
+class Span(Record):
+    """Evidence for a label: events of the trace and the text that shows it."""
+
+    events: tuple[int, ...]
+    quote: str = ""
+
+
+class Label(Record):
+    """One MAST finding for one trace."""
+
+    slug: str
+    present: Present
+    source: str
+    """`detector:<name>` or `judge:<model>`."""
+    spans: tuple[Span, ...] = ()
+    value: float | None = None
+    """A magnitude where one exists, e.g. the share of redundant calls."""
+    note: str = ""
+    taxonomy: str = ""
+    """Content hash of the taxonomy that defined the mode."""
+
+
+class Usage(Record):
+    """What the models of a trial consumed."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float = 0.0
+    retries: int = 0
+
+
+class TraceRef(Record):
+    """Where a trial's trace lies: one gzip member inside a segment file of the run directory."""
+
+    file: str
+    offset: int
+    length: int
+
+
+class PlantedFailure(Record):
+    """A failure that the simulated model committed on purpose (out of band; never shown to a classifier)."""
+
+    turn: int
+    slug: str
+    note: str = ""
+
+
+class TrialRecord(Record):
+    """Everything one finished trial left behind; one line of `records.jsonl`."""
+
+    spec: TrialSpec
+    status: Status
+    reason: str | None = None
+    """Reason code of `errors.CAUSES` when the trial failed or was excluded."""
+    detail: str = ""
+    attempts: int = 1
+    submission: Submission | None = None
+    verdict: Verdict | None = None
+    score: Score | None = None
+    labels: tuple[Label, ...] = ()
+    planted: tuple[PlantedFailure, ...] = ()
+    usage: Usage = Usage()
+    turns: int = 0
+    tool_calls: int = 0
+    """Attempted calls, executed or denied."""
+    denied_calls: int = 0
+    guard_firings: Mapping[str, int] = Field(default_factory=dict)
+    agent_seconds: float = 0.0
+    """Environment seconds from the agent's start to its end."""
+    wall_seconds: float = 0.0
+    trace: TraceRef | None = None
+    simulated: bool = False
+    """The model was a test double."""
+
+
+# --- the frozen plan ----------------------------------------------------------------------------------
+
+
+class Plan(Record):
+    """What an experiment owes, frozen before the first trial."""
+
+    experiment: str
+    question: str
+    config: dict[str, Any]
+    """The resolved configuration without secrets and without where and how it runs."""
+    hashes: dict[str, str]
+    """Content hashes: prompt, guards, taxonomy, scenarios, code version."""
+    primary_metric: str
+    reference_arm: str
+    contrasts: tuple[tuple[str, str], ...]
+    """Declared (arm, reference) pairs."""
+    trials: tuple[TrialSpec, ...]
+    digest: str = ""
+    """Hash over all other fields."""

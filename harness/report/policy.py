@@ -1,0 +1,46 @@
+"""The words that go with the numbers: how trials are counted, how uncertainty is measured, what is simulated.
+
+Owns: the texts. Does not own: the rules they describe (`harness/statistics`).
+"""
+
+from __future__ import annotations
+
+from harness.statistics.means import CONFIDENCE
+from harness.statistics.resampling import BOOTSTRAP_FROM, DRAWS, EXACT_UP_TO, RESAMPLES, SEED
+
+POLICY = {
+    "unit": "The unit of analysis is the scenario: runs are averaged within a scenario, and intervals are "
+    "over scenarios.",
+    "failed": "A failed trial counts as zero (recall, precision, remediated); its cost and its modes count.",
+    "excluded": "Only infrastructure causes are excluded; an exclusion removes the trial and its pairs. "
+    "Where there are any, bounds with excluded trials counted as zero stand beside the numbers.",
+    "owed": "A trial without a record is owed and is part of no number.",
+    "paired": "A contrast is the mean over scenarios of arm minus reference, paired by scenario, repeat and "
+    "seed.",
+    "modes": "Distinct modes present per classified trace; a mode's share is over the traces where it was "
+    "decided. Labels are as the classifier gave them, not corrected for its errors.",
+    "failed_trace": "A failed trace is one with recall below 1; failed trials are among them.",
+    "steps": "A step is an attempted tool call, executed or denied.",
+    "planted": "planted_modes_per_failed_trace counts the distinct failures that a simulated model committed "
+    "on purpose. They are known exactly: the model reports them outside the trace.",
+}
+"""How every trial is counted; printed with the tables."""
+
+SIMULATED = (
+    "These numbers come from simulated models: test doubles with set failure propensities. They show that "
+    "the harness works and are no evidence about any language model."
+)
+
+INFERENCE = {
+    "confidence": CONFIDENCE,
+    "interval": f"BCa bootstrap over scenarios with {RESAMPLES} resamples and seed {SEED}; paired t below "
+    f"{BOOTSTRAP_FROM} scenarios; [all equal] where every scenario has the same difference.",
+    "test": f"Sign-flip permutation over scenarios, exact up to {EXACT_UP_TO} non-zero differences, then "
+    f"{DRAWS} draws.",
+    "family": "Holm over the declared contrasts of all models on the primary metric. Every other p-value is "
+    "exploratory and uncorrected.",
+}
+"""How uncertainty is measured; printed with the tables."""
+
+DENOMINATORS = "n = scored + failed; excluded and owed trials are left out"
+"""The denominator policy in one line, for captions."""

@@ -1,0 +1,1 @@
+"""Scoring: entity matcher, diagnosis metrics, three-part verdict. Locked against what is being tested."""

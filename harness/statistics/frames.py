@@ -1,0 +1,161 @@
+"""The trials table: one row per trial, the shape that all statistics work on.
+
+Owns: the columns and the policy by which a record becomes numbers. Does not own: any estimate.
+
+Policy. A failed trial counts as zero (recall, precision, F1, mutation recall, remediation) whatever it left
+behind; what it spent and the failure modes its trace shows count as they are. An excluded trial keeps its
+row, flagged, with missing values. A mode is present when any source says so, absent when at least one source
+decided and none says present, and missing otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from harness.records import Label, TrialRecord
+
+MODE = "mode_"
+"""Prefix of the columns that hold one failure mode each: 1 present, 0 absent, missing when undecided."""
+
+SCORES = ("recall", "precision", "f1", "recall_strict", "mutation_recall")
+_MISSING = math.nan
+
+
+def trials_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
+    """One row per trial, sorted by model, agent, arm, scenario and repeat.
+
+    `recall` ... `mutation_recall` and `remediated` in [0, 1]; `modes` distinct modes present in the trace;
+    `modes_per_10_steps` per ten attempted tool calls (executed or denied); `tokens` input plus output;
+    `agent_seconds` on the environment's clock. Raises ValueError naming every trial that is scored without
+    a score, and every trial that occurs twice.
+    """
+    records = sorted(records, key=_order)
+    _refuse_inconsistent(records)
+    can_act = _outcome_was_decidable(records)
+    slugs = sorted({label.slug for record in records for label in record.labels})
+    rows = [_row(record, slugs, can_act) for record in records]
+    return pd.DataFrame(rows, columns=_columns(slugs)).astype(dict.fromkeys(_float_columns(slugs), "float64"))
+
+
+def mode_slugs(frame: pd.DataFrame) -> list[str]:
+    """The failure modes that the table knows, in alphabetical order."""
+    return [str(column).removeprefix(MODE) for column in frame.columns if str(column).startswith(MODE)]
+
+
+def combine_sources(labels: Sequence[Label]) -> dict[str, float]:
+    """Slug -> 1.0 present, 0.0 absent; a mode that no source could decide is left out."""
+    decided: dict[str, float] = {}
+    for label in labels:
+        if label.present in ("present", "absent"):
+            decided[label.slug] = max(decided.get(label.slug, 0.0), float(label.present == "present"))
+    return decided
+
+
+def _order(record: TrialRecord) -> tuple[str, str, str, str, int, str]:
+    spec = record.spec
+    return (spec.model, spec.agent, spec.arm, spec.scenario, spec.repeat, spec.trial_id)
+
+
+def _refuse_inconsistent(records: Sequence[TrialRecord]) -> None:
+    seen: set[str] = set()
+    problems: list[str] = []
+    for record in records:
+        name = record.spec.trial_id
+        if name in seen:
+            problems.append(f"trial {name}: recorded twice, expected once")
+        seen.add(name)
+        if record.status == "scored" and record.score is None:
+            problems.append(f"trial {name}: status is scored but it has no score")
+        if record.status != "scored" and not record.reason:
+            problems.append(f"trial {name}: status is {record.status} but it has no reason code")
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _outcome_was_decidable(records: Sequence[TrialRecord]) -> bool:
+    """False where alerts can never clear (snapshots): then remediation is missing, not zero."""
+    if any(record.verdict is not None for record in records):
+        return True
+    return not any(record.status == "scored" for record in records)
+
+
+def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, object]:
+    spec, usage = record.spec, record.usage
+    modes = combine_sources(record.labels) if record.status != "excluded" else {}
+    present = sum(modes.values()) if modes else _MISSING
+    return {
+        **spec.model_dump(),
+        "status": record.status,
+        "reason": record.reason,
+        "excluded": record.status == "excluded",
+        "simulated": record.simulated,
+        **_scores(record),
+        "remediated": _remediated(record, can_act),
+        **_verdict(record),
+        "modes": present,
+        "modes_per_10_steps": 10 * present / max(record.tool_calls, 1),
+        **{MODE + slug: modes.get(slug, _MISSING) for slug in slugs},
+        "planted_modes": float(len({failure.slug for failure in record.planted})),
+        "attempts": record.attempts,
+        "turns": record.turns,
+        "tool_calls": record.tool_calls,
+        "denied_calls": record.denied_calls,
+        "guard_firings": sum(record.guard_firings.values()),
+        "tokens": usage.input_tokens + usage.output_tokens,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "model_calls": usage.calls,
+        "model_retries": usage.retries,
+        "cost_usd": usage.cost_usd,
+        "agent_seconds": record.agent_seconds,
+        "wall_seconds": record.wall_seconds,
+    }
+
+
+def _scores(record: TrialRecord) -> dict[str, float]:
+    if record.status == "scored" and record.score is not None:
+        score = record.score
+        return {name: getattr(score, name) for name in SCORES}
+    return dict.fromkeys(SCORES, 0.0 if record.status == "failed" else _MISSING)
+
+
+def _remediated(record: TrialRecord, can_act: bool) -> float:
+    if record.status == "excluded" or not can_act:
+        return _MISSING
+    if record.status == "failed":
+        return 0.0
+    return float(record.verdict.all_clear) if record.verdict is not None else _MISSING
+
+
+def _verdict(record: TrialRecord) -> dict[str, float]:
+    verdict = record.verdict
+    if verdict is None:
+        return dict.fromkeys(("symptom_cleared", "cause_removed", "collateral_damage"), _MISSING)
+    return {
+        "symptom_cleared": float(verdict.symptom_cleared),
+        "cause_removed": float(verdict.cause_removed),
+        "collateral_damage": float(verdict.collateral_damage),
+    }
+
+
+def _float_columns(slugs: Sequence[str]) -> list[str]:
+    outcome = ["remediated", "symptom_cleared", "cause_removed", "collateral_damage"]
+    counts = ["planted_modes", "tokens", "tool_calls", "denied_calls", "cost_usd", "turns"]
+    modes = ["modes", "modes_per_10_steps", *(MODE + slug for slug in slugs)]
+    return [*SCORES, *outcome, *modes, *counts, "agent_seconds", "wall_seconds"]
+
+
+def _columns(slugs: Sequence[str]) -> list[str]:
+    """The same columns also for a table without rows."""
+    spec = ["trial_id", "scenario", "model", "agent", "arm", "repeat", "seed"]
+    state = ["status", "reason", "excluded", "simulated"]
+    outcome = ["remediated", "symptom_cleared", "cause_removed", "collateral_damage"]
+    modes = ["modes", "modes_per_10_steps", *(MODE + slug for slug in slugs), "planted_modes"]
+    effort = ["attempts", "turns", "tool_calls", "denied_calls", "guard_firings"]
+    usage = ["tokens", "input_tokens", "output_tokens", "cached_tokens", "model_calls", "model_retries"]
+    spent = ["cost_usd", "agent_seconds", "wall_seconds"]
+    return [*spec, *state, *SCORES, *outcome, *modes, *effort, *usage, *spent]

@@ -1,0 +1,190 @@
+"""The run directory: the frozen plan, one durable line per finished trial, and the traces.
+
+    plan.json        what is owed, with its digest; written before the first trial
+    records.jsonl    one line per finished trial; a trial exists only when its line is on disk
+    traces/N.jsonl.gz  segments; each trial is one gzip member, found by (file, offset, length)
+
+Owns: layout, durability, the refusal of a changed plan. A torn last line is work that is owed again: it is cut
+off when the directory is opened for writing. One process writes at a time (lock file).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from harness.errors import ConfigurationError, Problem
+from harness.records import Plan, TraceRef, TrialRecord
+from harness.trace import Event, decode
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+
+
+class RunDirectory:
+    """Reads a run; after `open_for_writing`, also adds to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    @property
+    def plan_file(self) -> Path:
+        """Where the frozen plan lies."""
+        return self.path / "plan.json"
+
+    @property
+    def records_file(self) -> Path:
+        """Where the finished trials lie."""
+        return self.path / "records.jsonl"
+
+    def read_plan(self) -> Plan:
+        """The frozen plan. Raises ConfigurationError when there is none or it is not readable."""
+        try:
+            return Plan.model_validate_json(self.plan_file.read_bytes())
+        except FileNotFoundError:
+            hint = "name a directory that `python -m harness +experiment=...` wrote"
+            raise ConfigurationError(Problem(str(self.path), "no run is stored here", hint)) from None
+        except ValidationError as error:
+            raise ConfigurationError(Problem(str(self.plan_file), f"not a readable plan: {error}")) from None
+
+    def records(self) -> list[TrialRecord]:
+        """All finished trials. A torn last line is left out; any other bad line is an error with its number."""
+        if not self.records_file.exists():
+            return []
+        lines = self.records_file.read_bytes().split(b"\n")
+        records = []
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                records.append(TrialRecord.model_validate_json(line))
+            except ValidationError as error:
+                where = f"{self.records_file}:{number}"
+                raise ConfigurationError(Problem(where, f"not a readable record: {error}")) from None
+        return records
+
+    def trace(self, record: TrialRecord) -> list[Event]:
+        """The events of a trial, read without touching other trials."""
+        if record.trace is None:
+            return []
+        with open(self.path / "traces" / record.trace.file, "rb") as segment:
+            segment.seek(record.trace.offset)
+            return decode(gzip.decompress(segment.read(record.trace.length)))
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def open_for_writing(self, plan: Plan) -> None:
+        """Freeze the plan, or check that the frozen one is the same; then take the lock and drop a torn line.
+
+        Raises ConfigurationError with a diff when the plan differs, or when another process is writing.
+        """
+        try:
+            (self.path / "traces").mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+        except OSError as error:
+            raise ConfigurationError(Problem(f"run_dir={self.path}", f"cannot be written: {error}")) from None
+        if self.plan_file.exists():
+            refuse_changes(self.read_plan(), plan, self.path)
+        else:
+            write_atomically(self.plan_file, plan.model_dump_json(indent=1).encode())
+        self._cut_torn_line()
+
+    def append(self, finished: Sequence[tuple[TrialRecord, bytes]]) -> list[TrialRecord]:
+        """Make trials durable: traces first, then the records, one fsync each for the whole batch."""
+        segment = self._segment()
+        stored = []
+        with open(segment, "ab") as traces:
+            for record, events in finished:
+                block = gzip.compress(events, compresslevel=3, mtime=0)
+                place = TraceRef(file=segment.name, offset=traces.tell(), length=len(block))
+                traces.write(block)
+                stored.append(record.model_copy(update={"trace": place}))
+            sync(traces)
+        with open(self.records_file, "ab") as lines:
+            lines.write(b"".join(record.model_dump_json().encode() + b"\n" for record in stored))
+            sync(lines)
+        return stored
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held until close()
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            hint = "wait for it, or choose another run_dir"
+            raise ConfigurationError(
+                Problem(f"run_dir={self.path}", "another process is writing here", hint)
+            ) from None
+
+    def _cut_torn_line(self) -> None:
+        if not self.records_file.exists():
+            return
+        data = self.records_file.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            with open(self.records_file, "r+b") as lines:
+                lines.truncate(whole)
+                sync(lines)
+
+    def _segment(self) -> Path:
+        segments = sorted((self.path / "traces").glob("*.jsonl.gz"))
+        if segments and segments[-1].stat().st_size < SEGMENT_BYTES:
+            return segments[-1]
+        return self.path / "traces" / f"{len(segments):05d}.jsonl.gz"
+
+
+def refuse_changes(frozen: Plan, wanted: Plan, path: Path) -> None:
+    """Raise ConfigurationError listing every difference between the frozen plan and the wanted one."""
+    if frozen.digest == wanted.digest:
+        return
+    differences = [
+        Problem(f"run_dir={path}", "holds a run with another plan; it was not touched", "use a new run_dir")
+    ]
+    old, new = flatten(frozen.model_dump(mode="json")), flatten(wanted.model_dump(mode="json"))
+    for key in sorted(old.keys() | new.keys()):
+        if key.startswith("trials.") or key == "digest" or old.get(key) == new.get(key):
+            continue
+        differences.append(Problem(key, f"{old.get(key, 'absent')} -> {new.get(key, 'absent')}"))
+    if len(frozen.trials) != len(wanted.trials):
+        differences.append(Problem("trials", f"{len(frozen.trials)} -> {len(wanted.trials)}"))
+    raise ConfigurationError(differences)
+
+
+def flatten(value: object, path: str = "") -> dict[str, str]:
+    """Leaves of a JSON value by dotted path."""
+    items: Iterable[tuple[str, object]]
+    if isinstance(value, dict):
+        items = ((str(key), inner) for key, inner in value.items())
+    elif isinstance(value, list):
+        items = ((str(index), inner) for index, inner in enumerate(value))
+    else:
+        return {path: json.dumps(value)}
+    leaves: dict[str, str] = {}
+    for key, inner in items:
+        leaves |= flatten(inner, f"{path}.{key}" if path else key)
+    return leaves
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        sync(file)
+    os.replace(temporary, path)
+
+
+def sync(file: IO[bytes]) -> None:
+    """Push a file's bytes to the disk."""
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,172 @@
+"""The trace: ordered typed events of one attempt; its writer and its reader.
+
+Owns: event types and their JSON lines. Does not own: where traces are stored (`harness/store.py`) or what
+they mean (`harness/mast`). Every event is flushed as it happens when the writer has a file, so a killed
+process loses nothing that was seen. Events are msgspec structs because a trial writes them one by one and
+archives are read by the ten thousand.
+
+Events marked *observer* were not seen by the agent and are withheld from classifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, ClassVar, TypeVar
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """One thing that happened. `i` numbers events from 0; `t` is environment seconds since the agent began."""
+
+    observer: ClassVar[bool] = False
+    i: int = -1
+    t: float = 0.0
+    role: str = "agent"
+    """Which role of a team acted."""
+
+
+class SystemMessage(Event, frozen=True, kw_only=True, tag="system"):
+    text: str
+
+
+class UserMessage(Event, frozen=True, kw_only=True, tag="user"):
+    """The task, or something that the harness or an operator told the agent."""
+
+    text: str
+
+
+class ModelCall(Event, frozen=True, kw_only=True, tag="model_call"):
+    """One request to the model and what it cost."""
+
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float = 0.0
+    retries: int = 0
+    latency_s: float = 0.0
+    finish: str = "stop"
+
+
+class AssistantMessage(Event, frozen=True, kw_only=True, tag="assistant"):
+    """What the model said beside its tool calls."""
+
+    text: str = ""
+    reasoning: str = ""
+
+
+class ToolCall(Event, frozen=True, kw_only=True, tag="tool_call"):
+    """An attempted call, executed or not."""
+
+    call_id: str
+    name: str
+    args: dict[str, Any] = {}
+    mutating: bool = False
+
+
+class ToolResult(Event, frozen=True, kw_only=True, tag="tool_result"):
+    """What came back, as the agent read it."""
+
+    call_id: str
+    name: str
+    ok: bool
+    text: str
+    executed: bool = True
+    """False when a guard answered instead of the tool."""
+
+
+class GuardFired(Event, frozen=True, kw_only=True, tag="guard"):
+    """A guard did something else than allow."""
+
+    guard: str
+    ruling: str
+    """rewrite | deny | stop | forced."""
+    on: str
+    """What it ruled on: model_call | tool_call | tool_result | submission | silence."""
+    call_id: str = ""
+    feedback: str = ""
+    reads: int = 0
+    """Read calls that the guard made on its own."""
+
+
+class Final(Event, frozen=True, kw_only=True, tag="final"):
+    """An accepted submission."""
+
+    submission: dict[str, Any]
+    forced: bool = False
+
+
+class Ended(Event, frozen=True, kw_only=True, tag="ended"):
+    """The attempt is over: `submitted`, or a reason code of `errors.CAUSES`."""
+
+    how: str
+    detail: str = ""
+
+
+class AlertsObserved(Event, frozen=True, kw_only=True, tag="alerts_observed"):
+    """Alerts that were firing, for the reader of a report; the agent did not see this."""
+
+    observer: ClassVar[bool] = True
+    firing: list[str]
+
+
+AnyEvent = (
+    SystemMessage
+    | UserMessage
+    | ModelCall
+    | AssistantMessage
+    | ToolCall
+    | ToolResult
+    | GuardFired
+    | Final
+    | Ended
+    | AlertsObserved
+)
+
+E = TypeVar("E", bound=Event)
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+class TraceWriter:
+    """Numbers events and keeps them; with a file, also writes each one through at once."""
+
+    def __init__(self, sink: BinaryIO | None = None) -> None:
+        self.events: list[Event] = []
+        self._sink = sink
+
+    def add(self, event: E, at: float = 0.0) -> E:
+        """Append an event, giving it the next number and the time `at`."""
+        numbered = msgspec.structs.replace(event, i=len(self.events), t=at)
+        self.events.append(numbered)
+        if self._sink is not None:
+            self._sink.write(_encoder.encode(numbered) + b"\n")
+            self._sink.flush()
+        return numbered
+
+
+def encode(events: Iterable[Event]) -> bytes:
+    """Events as JSON lines."""
+    return _encoder.encode_lines(list(events))
+
+
+def decode(data: bytes) -> list[Event]:
+    """JSON lines back to events. A torn last line is dropped; any other bad line raises ValueError."""
+    lines = data.split(b"\n")
+    events: list[Event] = []
+    for number, line in enumerate(lines):
+        if not line:
+            continue
+        try:
+            events.append(_decoder.decode(line))
+        except msgspec.DecodeError as error:
+            if number == len(lines) - 1:
+                break
+            raise ValueError(f"trace line {number + 1}: {error}") from error
+    return events
+
+
+def of_type(events: Iterable[Event], kind: type[E]) -> Iterator[E]:
+    """The events of one type, in order."""
+    return (event for event in events if isinstance(event, kind))

@@ -1,0 +1,176 @@
+"""One trial, readable as the method section of a paper.
+
+    1. The environment starts the scenario: healthy, then injected, then confirmed active.
+    2. The agent works through a session (budgets, guards, trace) until it submits or is stopped.
+    3. The environment decides the verdict from alerts, the faults' predicates and a diff of objects.
+    4. The diagnosis is scored against the ground truth.
+    5. The trace is labelled with MAST modes.
+
+Owns: this order, and what a failure at each step does to the record (through errors.CAUSES). Does not own:
+where trials run (executors) or how records are stored (store).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.agents.prompts import system_prompt, task_prompt
+from harness.budget import Budget, BudgetConfig
+from harness.errors import CAUSES, AgentError, TrialError
+from harness.mast.classify import classify
+from harness.protocols import Agent, Environment, Guard, Model
+from harness.records import Score, TrialRecord, TrialSpec, Verdict
+from harness.scoring.diagnosis import score_diagnosis
+from harness.scoring.matcher import root_groups
+from harness.session import Session
+from harness.tools.toolbox import Toolbox
+from harness.trace import AlertsObserved, Ended, ToolCall, ToolResult, TraceWriter, encode, of_type
+from scenarios.faults import injected_objects
+from scenarios.schema import Scenario
+
+NO_SCORE = Score(recall=0, precision=0, f1=0, recall_strict=0, mutation_recall=0)
+
+
+class TrialOutput(NamedTuple):
+    """What a worker hands back: the record and the trace as JSON lines."""
+
+    record: TrialRecord
+    trace: bytes
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that a trial is made of, built fresh for each attempt."""
+
+    scenario: Scenario
+    environment: Callable[[], Environment]
+    model: Model
+    agent: Callable[[], Agent]
+    guards: Callable[[], Sequence[Guard]]
+    prompt_additions: Sequence[str]
+    budget: BudgetConfig
+    max_attempts: int = 2
+    """Attempts for causes that errors.CAUSES marks for retry."""
+
+
+async def run_trial(spec: TrialSpec, setting: Setting) -> TrialOutput:
+    """Run a trial to its record. A failure is data: only bugs of the harness raise."""
+    attempt = 0
+    while True:
+        attempt += 1
+        output = await Attempt(spec, setting, attempt).run()
+        reason = output.record.reason
+        if reason is None or not CAUSES[reason].retry or attempt >= setting.max_attempts:
+            return output
+
+
+class Attempt:
+    """One execution of a trial."""
+
+    def __init__(self, spec: TrialSpec, setting: Setting, number: int) -> None:
+        self.spec = spec
+        self.setting = setting
+        self.number = number
+        self.trace = TraceWriter()
+        self.budget = Budget(setting.budget)
+        self.session: Session | None = None
+        self.agent_seconds = 0.0
+
+    async def run(self) -> TrialOutput:
+        """Start, work, decide, score, label."""
+        began = time.perf_counter()
+        environment = self.setting.environment()
+        verdict: Verdict | None = None
+        try:
+            failure = await self._work(environment)
+            if failure is None or CAUSES[failure.cause].grade == "zero":
+                self._observe_alerts(environment)
+                verdict = await environment.verdict()
+                self._observe_alerts(environment)
+        except TrialError as error:
+            failure = error
+        finally:
+            await environment.close()
+        return TrialOutput(self._record(failure, verdict, time.perf_counter() - began), self._events())
+
+    async def _work(self, environment: Environment) -> TrialError | None:
+        """Steps 1 and 2; the error that ended the agent's work, if any."""
+        briefing = await environment.start(self.setting.scenario, self.spec.seed)
+        toolbox = Toolbox(
+            environment.cluster,
+            environment.telemetry,
+            briefing.namespaces,
+            allow_actions=briefing.can_act,
+        )
+        self.session = Session(
+            environment=environment,
+            toolbox=toolbox,
+            model=self.setting.model,
+            guards=self.setting.guards(),
+            budget=self.budget,
+            trace=self.trace,
+            system=system_prompt(self.setting.prompt_additions),
+            task=task_prompt(briefing),
+            seed=self.spec.seed,
+        )
+        self._observe_alerts(environment)
+        failure: TrialError | None = None
+        try:
+            await self.setting.agent().run(self.session)
+            if not self.session.done:
+                failure = AgentError(self.session.rejected or "no_output", "ended without a submission")
+        except TrialError as error:
+            failure = error
+        self.agent_seconds = round(self.session.elapsed, 3)
+        how, detail = (failure.cause, failure.detail) if failure else ("submitted", "")
+        self.trace.add(Ended(how=how, detail=detail), at=self.agent_seconds)
+        return failure
+
+    def _observe_alerts(self, environment: Environment) -> None:
+        firing = sorted(
+            f"{alert.name} {alert.entity}"
+            for alert in environment.telemetry.alerts()
+            if alert.state == "firing"
+        )
+        self.trace.add(AlertsObserved(firing=firing), at=self.session.elapsed if self.session else 0.0)
+
+    def _score(self) -> Score:
+        """Step 4; zero where nothing was submitted."""
+        if self.session is None or self.session.submission is None:
+            return NO_SCORE
+        truth = self.setting.scenario.scored_ground_truth()
+        roots = root_groups(truth.groups, truth.aliases)
+        return score_diagnosis(
+            self.session.submission.diagnosis, roots, injected_objects(self.setting.scenario)
+        )
+
+    def _record(self, failure: TrialError | None, verdict: Verdict | None, wall: float) -> TrialRecord:
+        excluded = failure is not None and CAUSES[failure.cause].grade == "exclude"
+        session, events = self.session, self.trace.events
+        denied = sum(not result.executed for result in of_type(events, ToolResult))
+        return TrialRecord(
+            spec=self.spec,
+            status="excluded" if excluded else "failed" if failure else "scored",
+            reason=failure.cause if failure else None,
+            detail=failure.detail if failure else "",
+            attempts=self.number,
+            submission=session.submission if session else None,
+            verdict=verdict,
+            score=None if excluded else self._score(),
+            labels=() if excluded else classify(events),
+            planted=tuple(session.planted) if session else (),
+            usage=self.budget.usage,
+            turns=self.budget.usage.calls,
+            tool_calls=sum(1 for _ in of_type(events, ToolCall)),
+            denied_calls=denied,
+            guard_firings=dict(session.firings) if session else {},
+            agent_seconds=self.agent_seconds,
+            wall_seconds=round(wall, 4),
+            simulated=self.setting.model.simulated,
+        )
+
+    def _events(self) -> bytes:
+        return encode(self.trace.events)

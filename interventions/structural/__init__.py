@@ -1,0 +1,1 @@
+"""Structural guards, one module each."""

@@ -1,0 +1,1 @@
+"""What goes wrong: applications, faults, scenarios, and the checks that they are what they say."""
