@@ -118,5 +118,5 @@ def rows_of(text: str) -> Iterable[dict[str, Any]]:
         parsed = json.loads(text[start:]) if start >= 0 else {}
     except ValueError:
         return []
-    rows = parsed.get("data", parsed.get("alerts", [])) if isinstance(parsed, dict) else []
+    rows = (parsed.get("data") or parsed.get("alerts") or []) if isinstance(parsed, dict) else []
     return [row for row in rows if isinstance(row, dict)]

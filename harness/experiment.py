@@ -18,7 +18,7 @@ from harness.executors import create_executor
 from harness.progress import Progress
 from harness.protocols import Briefing
 from harness.records import Plan, TrialSpec
-from harness.runner import describe_models, interventions_of
+from harness.runner import compose_arms, create_models, preflight
 from harness.store import RunDirectory
 from harness.trial import TrialOutput
 from interventions.registry import Intervention
@@ -37,13 +37,14 @@ class Outcome(NamedTuple):
 
 def run_experiment(config: ExperimentConfig) -> Outcome:
     """Plan, run what is owed, classify, analyse and report. Raises ConfigurationError before anything runs."""
-    from harness.report import write_reports
-
     plan = build_plan(config)
+    preflight(config)
     run = RunDirectory(run_dir(config))
     run.open_for_writing(plan)
     try:
         run_owed(config, plan, run)
+        from harness.report import write_reports  # pandas and matplotlib: not before trials have run
+
         records = run.records()
         results = write_reports(run.path, plan, records, run.trace)
     finally:
@@ -70,8 +71,8 @@ def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory) -> None:
 def build_plan(config: ExperimentConfig) -> Plan:
     """Everything that is owed and declared, with content hashes."""
     scenarios = catalogue().select(config.scenario)
-    arms = interventions_of(config)
-    describe_models(config)
+    arms = compose_arms(config)
+    create_models(config)
     plan = Plan(
         experiment=config.name,
         question=config.question,

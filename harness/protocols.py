@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from harness.cluster import Cluster
+from harness.errors import Problem
 from harness.records import PlantedFailure, Submission, Usage, Verdict
 from harness.telemetry import Telemetry
 
@@ -123,11 +124,16 @@ class Model(Protocol):
     simulated: bool
     """True for test doubles: everything that shows their numbers says so."""
 
-    def price_known(self) -> bool:
-        """Whether costs can be accounted; a money budget refuses a model without prices."""
+    def problems(self, money_budget: bool = False) -> Sequence[Problem]:
+        """What would make every call fail, as far as it shows without a network (a missing key, an unknown
+        price under a money budget)."""
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """Answer. Retries are typed and counted in the usage. Raises InfrastructureError("api_error")."""
+        """Answer. Retries are typed and counted in the usage. Raises InfrastructureError("api_error"), and
+        ConfigurationError where no retry and no other trial could help (a refused key)."""
+
+    async def close(self) -> None:
+        """Give back connections, before the event loop ends."""
 
 
 # --- Agent --------------------------------------------------------------------------------------------

@@ -6,14 +6,14 @@ Owns: building models, agents, guards and environments from the configuration by
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from harness.agents import create_agent
 from harness.config import ExperimentConfig
 from harness.environments import environment_factory
+from harness.errors import ConfigurationError, Problem
 from harness.models import create_model
-from harness.protocols import Environment, Model
+from harness.protocols import Model
 from harness.records import TrialSpec
 from harness.trial import Setting, TrialOutput, run_trial
 from interventions.registry import Intervention, compose
@@ -26,17 +26,17 @@ class TrialRunner:
     def __init__(self, config: ExperimentConfig) -> None:
         self._config = config
         self._scenarios = {scenario.key: scenario for scenario in catalogue().select(config.scenario)}
-        self._arms = {name: compose(name, arm, config.interventions) for name, arm in config.arms.items()}
-        self._models: dict[str, Model] = {}
-        self._environment: Callable[[], Environment] = environment_factory(config.environment, config.verdict)
+        self._arms = compose_arms(config)
+        self._models = create_models(config)
+        self._environment = environment_factory(config.environment, config.verdict)
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
-        """Run one trial to its record."""
+        """Run one trial to its record. Raises ConfigurationError where no other trial could work either."""
         arm = self._arms[spec.arm]
         setting = Setting(
             scenario=self._scenarios[spec.scenario],
             environment=self._environment,
-            model=self._model(spec.model),
+            model=self._models[spec.model],
             agent=lambda: create_agent(spec.agent),
             guards=lambda: [one.guard() for one in arm if one.kind == "structural"],
             prompt_additions=[one.text.render() for one in arm if one.text is not None],
@@ -45,19 +45,30 @@ class TrialRunner:
         )
         return await run_trial(spec, setting)
 
-    def _model(self, name: str) -> Model:
-        if name not in self._models:
-            priced = self._config.budget.usd is not None
-            self._models[name] = create_model(name, self._config.models[name], price_required=priced)
-        return self._models[name]
+    async def close(self) -> None:
+        """Give back what models hold; before the event loop ends."""
+        for model in self._models.values():
+            await model.close()
 
 
-def interventions_of(config: ExperimentConfig) -> dict[str, list[Intervention]]:
-    """The composed arms of an experiment. Raises ConfigurationError listing every problem of every arm."""
-    from harness.errors import ConfigurationError, Problem
-
+def create_models(config: ExperimentConfig) -> Mapping[str, Model]:
+    """All models of an experiment. Raises ConfigurationError listing every problem of every model."""
     problems: list[Problem] = []
-    arms: dict[str, list[Intervention]] = {}
+    models: dict[str, Model] = {}
+    for name, fields in config.models.items():
+        try:
+            models[name] = create_model(name, fields)
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return models
+
+
+def compose_arms(config: ExperimentConfig) -> Mapping[str, Sequence[Intervention]]:
+    """All arms of an experiment. Raises ConfigurationError listing every problem of every arm."""
+    problems: list[Problem] = []
+    arms: dict[str, Sequence[Intervention]] = {}
     for name, members in config.arms.items():
         try:
             arms[name] = compose(name, members, config.interventions)
@@ -68,10 +79,9 @@ def interventions_of(config: ExperimentConfig) -> dict[str, list[Intervention]]:
     return arms
 
 
-def describe_models(config: ExperimentConfig) -> dict[str, Any]:
-    """Model name -> whether it is a test double; checks that every model can be built."""
+def preflight(config: ExperimentConfig) -> None:
+    """Raise ConfigurationError for everything that would make every call of a model fail."""
     priced = config.budget.usd is not None
-    return {
-        name: create_model(name, fields, price_required=priced).simulated
-        for name, fields in config.models.items()
-    }
+    found = [problem for model in create_models(config).values() for problem in model.problems(priced)]
+    if found:
+        raise ConfigurationError(found)

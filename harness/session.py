@@ -23,7 +23,6 @@ from harness.protocols import (
     ModelReply,
     ModelRequest,
     ObservedToolResult,
-    PlantedFailure,
     ProposedModelCall,
     ProposedSubmission,
     ProposedToolCall,
@@ -31,7 +30,7 @@ from harness.protocols import (
     Ruling,
     Silence,
 )
-from harness.records import Submission
+from harness.records import PlantedFailure, Submission
 from harness.tools.submit import SUBMIT, parse_submission
 from harness.tools.toolbox import Toolbox
 from harness.trace import (
@@ -110,7 +109,7 @@ class Session:
         ruling = await self._review(ProposedModelCall(messages), "model_call")
         sent = ruling.replacement if ruling.kind == "rewrite" else messages
         schemas = [*self.toolbox.schemas(), SUBMIT]
-        reply = await self.model.complete(ModelRequest(sent, schemas, self._seed_of_turn()))
+        reply = await self.model.complete(ModelRequest(sent, schemas, self.seed))
         if self.environment.virtual_time:
             await self.environment.elapse(reply.latency_s)
         self._record_reply(reply, role)
@@ -255,9 +254,6 @@ class Session:
             ToolResult(call_id=call.id, name=call.name, ok=ok, text=shown, executed=executed, role=role)
         )
         return shown
-
-    def _seed_of_turn(self) -> int:
-        return self.seed
 
     def _add(self, event: Event) -> None:
         self.trace.add(event, at=round(self.elapsed, 3))

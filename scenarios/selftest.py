@@ -16,20 +16,19 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from harness.cluster import ClusterError, ObjectRef, rollout_restart, wait_until
 from harness.errors import HarnessError
 from harness.protocols import Environment
+from harness.scoring.collateral import damage, observe
+from harness.scoring.verdict import Baseline
 from harness.telemetry import Alert
 from scenarios.faults import Injection, fault_of, undo
 from scenarios.faults.base import find
 from scenarios.faults.feature_flags import FLAG_DAEMON
 from scenarios.faults.waiters import ROLLOUT_S, RestartKubernetesWorkload
 from scenarios.schema import ExpectedAlert, Scenario, Step
-
-if TYPE_CHECKING:
-    from harness.scoring.verdict import Baseline
 
 ALERTS_S = 1200.0
 """Expected alerts must fire within this time: the longest rate window and hold time add up to 10 min."""
@@ -44,16 +43,29 @@ WORKLOAD_KINDS = ("Deployment", "StatefulSet")
 class PlayedEnvironment(Environment, Protocol):
     """An environment that has been started and tells what it captured on the way."""
 
-    baseline: Baseline
-    injections: Sequence[Injection]
+    @property
+    def baseline(self) -> Baseline:
+        """The healthy application, just before the injection."""
+
+    @property
+    def injections(self) -> Sequence[Injection]:
+        """What was injected."""
 
 
 class ToolAnswer(Protocol):
     """What came of a tool call."""
 
-    ok: bool
-    text: str
-    seconds: float
+    @property
+    def ok(self) -> bool:
+        """Whether the tool could do it."""
+
+    @property
+    def text(self) -> str:
+        """What an agent would read."""
+
+    @property
+    def seconds(self) -> float:
+        """Environment seconds that the call takes."""
 
 
 class Tools(Protocol):
@@ -205,8 +217,6 @@ async def _remedied(scenario: Scenario, stage: Stage, steps: Sequence[Step]) -> 
 
 
 async def _undone(scenario: Scenario, stage: Stage) -> str:
-    from harness.scoring.collateral import damage, observe
-
     environment = stage.environment
     cluster, before = environment.cluster, environment.baseline.condition
     await environment.run(lambda: undo(cluster, scenario, environment.injections))

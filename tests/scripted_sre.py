@@ -19,7 +19,7 @@ Step = tuple[str, Json]
 OBJECT_ID = re.compile(r"^([a-z0-9-]+)/([A-Z][A-Za-z]+)/([a-z0-9.-]+)$")
 UNHEALTHY = re.compile(r"CrashLoop|ImagePull|ErrImage|Pending|OOMKilled|StartError|CreateContainer|Error")
 POD = re.compile(r"^(.+?)-[a-f0-9]{6,10}-[a-z0-9]{5}$")
-FLAG_ON = re.compile(r'"?(\w+)"?\s*:\s*\{[^{}]*(?:\{[^{}]*\}[^{}]*)*"defaultVariant"\s*:\s*"on"')
+FLAG = re.compile(r"flags\.(\w+)\.defaultVariant$")
 RESTART = re.compile(r"restartedAt")
 REVERTIBLE = ("ConfigMap", "Deployment")
 SETTLE_SECONDS = 600
@@ -74,7 +74,7 @@ def _script(messages: Sequence[Json], seen: list[Seen], offered: Mapping[str, An
     suspect = find_suspect(seen, namespace)
     target = {"kind": suspect.kind, "name": suspect.name, "namespace": suspect.namespace}
     if suspect.kind == "ConfigMap":
-        yield "set_feature_flag", {"namespace": namespace, "flag": _flag(seen), "variant": "off"}
+        yield "set_feature_flag", {"namespace": namespace, **_flag(seen)}
         for workload in ("flagd", _alerting(seen)):
             yield "rollout_restart", {"kind": "Deployment", "name": workload, "namespace": namespace}
     else:
@@ -117,9 +117,13 @@ def _alerting(seen: Sequence[Seen]) -> str:
     return str((firing or rows or [{"entity": "unknown"}])[0]["entity"]).rsplit("/", 1)[-1]
 
 
-def _flag(seen: Sequence[Seen]) -> str:
-    texts = [call.text.replace('\\"', '"') for call in seen if call.name == "k8s_spec_change_analysis"]
-    return next((match[1] for text in texts for match in FLAG_ON.finditer(text)), "")
+def _flag(seen: Sequence[Seen]) -> Json:
+    """The flag that was switched, and the variant that it had before."""
+    for call in seen:
+        for row in _objects(call.data) if call.name == "k8s_spec_change_analysis" else ():
+            if switched := FLAG.search(str(row.get("path", ""))):
+                return {"flag": switched[1], "variant": row.get("old", "off")}
+    return {}
 
 
 def _submission(suspect: Suspect, seen: Sequence[Seen]) -> Json:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from harness.config import ExperimentConfig
+from harness.errors import ConfigurationError
 from harness.executors import OnFinished
 from harness.records import TrialSpec
 from harness.runner import TrialRunner
@@ -27,6 +28,17 @@ class LocalExecutor:
             for spec in owed:
                 on_finished([await runner.run(spec)])
 
-        async with asyncio.TaskGroup() as lanes:
-            for _ in range(config.executor.in_flight):
-                lanes.create_task(lane())
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for _ in range(config.executor.in_flight):
+                    lanes.create_task(lane())
+        except* ConfigurationError as group:
+            raise first_of(group) from None
+        finally:
+            await runner.close()
+
+
+def first_of(group: BaseExceptionGroup[ConfigurationError]) -> ConfigurationError:
+    """One of the errors: all lanes stopped for the same reason."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from harness.config import ExecutorConfig, ExperimentConfig
 from harness.executors import OnFinished
@@ -37,6 +37,10 @@ class Worker:
     async def run(self, spec: TrialSpec) -> TrialOutput:
         """Run one trial."""
         return await self._runner.run(spec)
+
+    async def close(self) -> None:
+        """Give back what the runner's models hold."""
+        await self._runner.close()
 
 
 class RayExecutor:
@@ -100,6 +104,7 @@ class Pool:
                 more, _ = ray.wait(list(self._flying), num_returns=len(self._flying), timeout=0)
                 on_finished([output for reference in more for output in self._collect(reference)])
             self._fill()
+        ray.get([actor.close.remote() for actor in self._actors])
 
     def _start(self) -> Any:
         actor = ray.remote(Worker).options(
@@ -132,6 +137,8 @@ class Pool:
             return [ray.get(reference)]
         except RayActorError as error:
             return self._lost(number, spec, str(error).splitlines()[0])
+        except RayTaskError as error:
+            raise error.cause from None
 
     def _lost(self, number: int, spec: TrialSpec, why: str) -> list[TrialOutput]:
         """The actor died: replace it once, and owe the trial again unless it was lost too often."""

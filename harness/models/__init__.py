@@ -21,10 +21,10 @@ MODELS = {
 }
 
 
-def create_model(name: str, fields: Mapping[str, Any], price_required: bool = False) -> Model:
+def create_model(name: str, fields: Mapping[str, Any]) -> Model:
     """Build the model `name` from its configuration.
 
-    Raises ConfigurationError for an unknown kind, bad fields, or an unknown price where a budget needs one.
+    Raises ConfigurationError for an unknown kind or bad fields.
     """
     kind = str(fields.get("kind", ""))
     model_class = load_class("model kind", kind, MODELS)
@@ -40,7 +40,4 @@ def create_model(name: str, fields: Mapping[str, Any], price_required: bool = Fa
         ]
         raise ConfigurationError(problems) from None
     model: Model = model_class(name, config)
-    if price_required and not model.price_known():
-        hint = f"set models.{name}.prices.input and .output (USD per million tokens), or drop budget.usd"
-        raise ConfigurationError(Problem(f"models.{name}", "its price is unknown under a money budget", hint))
     return model

@@ -103,6 +103,10 @@ class LiteLLMModel:
             found.append(self._unknown_price())
         return found
 
+    async def close(self) -> None:
+        """Close LiteLLM's connections of this event loop."""
+        await close_connections()
+
     # --- the call ---------------------------------------------------------------------------------------
 
     def _arguments(self, request: ModelRequest, key: str | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Owns: the entry's content. Does not own: the statistics behind it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ def cells_of(plan: Plan) -> list[Cell]:
     return [cell for cell in cells if cell in planned]
 
 
-def arm_entry(cell: Cell, frame: pd.DataFrame, records: Sequence[TrialRecord]) -> dict[str, Any]:
+def arm_entry(cell: Cell, plan: Plan, frame: pd.DataFrame, records: Sequence[TrialRecord]) -> dict[str, Any]:
     """The numbers of a cell. `n` counts the trials that the means rest on: scored and failed."""
     of_cell = frame.loc[
         (frame["model"] == cell.model) & (frame["agent"] == cell.agent) & (frame["arm"] == cell.arm)
@@ -71,7 +72,7 @@ def arm_entry(cell: Cell, frame: pd.DataFrame, records: Sequence[TrialRecord]) -
         "cost_usd": _mean(counted, "cost_usd").mean,
         "agent_seconds": _mean(counted, "agent_seconds").mean,
         "noise_floor": _noise(counted),
-        "reliability": _reliability(counted),
+        "reliability": _reliability(counted, _repeats(plan)),
         "guard_firings": _guard_firings([r for r in records if cell.holds(r.spec)]),
     }
     if of_cell["excluded"].any():
@@ -120,11 +121,14 @@ def _noise(counted: pd.DataFrame) -> dict[str, float | None]:
     }
 
 
-def _reliability(counted: pd.DataFrame) -> dict[str, Any]:
-    """pass@k and pass^k of full recall, with k the number of repeats that every scenario has."""
-    if counted.empty:
-        return {"success": "recall = 1", "k": 0, "pass_at_k": None, "pass_hat_k": None, "scenarios": 0}
-    k = int(counted.groupby("scenario").size().min())
+def _repeats(plan: Plan) -> int:
+    """The fewest repeats that the plan gives any scenario: one k for all arms, or they could not be compared."""
+    runs = Counter((spec.model, spec.agent, spec.arm, spec.scenario) for spec in plan.trials)
+    return min(runs.values())
+
+
+def _reliability(counted: pd.DataFrame, k: int) -> dict[str, Any]:
+    """pass@k and pass^k of full recall over the scenarios that have k runs; exclusions can take some away."""
     success = [bool(recall >= 1.0) for recall in counted["recall"]]
     return {"success": "recall = 1", **reliability(success, counted["scenario"].tolist(), k)._asdict()}
 

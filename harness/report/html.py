@@ -38,7 +38,7 @@ def render_html(
     read_trace: Callable[[TrialRecord], list[Event]],
 ) -> str:
     """The whole page. `read_trace` is called for at most `timeline.MAX_TRACES` trials."""
-    records = sorted(records, key=lambda r: (natural(r.spec.scenario), r.spec.repeat))
+    records = sorted(records, key=lambda r: (natural(r.spec.scenario), r.spec.repeat, r.spec.trial_id))
     embedded = timeline.chosen(records)
     anchors = {record.spec.trial_id: f"trial-{place}" for place, record in enumerate(records)}
     found = {record.spec.trial_id: (record, anchors[record.spec.trial_id]) for record in records}

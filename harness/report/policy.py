@@ -33,8 +33,9 @@ SIMULATED = (
 
 INFERENCE = {
     "confidence": CONFIDENCE,
-    "interval": f"BCa bootstrap over scenarios with {RESAMPLES} resamples and seed {SEED}; paired t below "
-    f"{BOOTSTRAP_FROM} scenarios; [all equal] where every scenario has the same difference.",
+    "interval": f"BCa bootstrap over scenarios with {RESAMPLES} resamples and seed {SEED}, its level expanded "
+    f"for small samples; paired t below {BOOTSTRAP_FROM} scenarios; [all equal] where every scenario has the same "
+    "difference.",
     "test": f"Sign-flip permutation over scenarios, exact up to {EXACT_UP_TO} non-zero differences, then "
     f"{DRAWS} draws.",
     "family": "Holm over the declared contrasts of all models on the primary metric. Every other p-value is "

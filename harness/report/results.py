@@ -46,7 +46,7 @@ def build_results(plan: Plan, records: Sequence[TrialRecord]) -> dict[str, Any]:
         "denominators": count_trials(plan.trials, records).as_dict(),
         "denominators_by_arm": [_cell_denominators(cell, plan, records) for cell in cells],
         "reasons": _reasons(cells, records),
-        "arms": [arm_entry(cell, frame, records) for cell in cells],
+        "arms": [arm_entry(cell, plan, frame, records) for cell in cells],
         "contrasts": contrasts,
         "policy": POLICY,
         "inference": INFERENCE,

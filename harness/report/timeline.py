@@ -40,7 +40,7 @@ def chosen(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The trials whose traces are embedded: of each model, agent and arm up to FAILED_PER_CELL below full
     recall and SUCCEEDED_PER_CELL with it, from different scenarios where there are, MAX_TRACES in all."""
     cells: dict[tuple[str, str, str], list[TrialRecord]] = defaultdict(list)
-    for record in sorted(records, key=lambda r: (r.spec.repeat, natural(r.spec.scenario))):
+    for record in sorted(records, key=_by_scenario):
         if record.trace is not None and record.status != "excluded":
             cells[record.spec.model, record.spec.agent, record.spec.arm].append(record)
     ranked: list[list[TrialRecord]] = []
@@ -51,6 +51,11 @@ def chosen(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     longest = max(map(len, ranked), default=0)
     in_turns = [trials[place] for place in range(longest) for trials in ranked if place < len(trials)]
     return in_turns[:MAX_TRACES]
+
+
+def _by_scenario(record: TrialRecord) -> tuple[int, list[tuple[int, str]], str]:
+    """First repeats of all scenarios before second ones; the rest makes the order of records irrelevant."""
+    return record.spec.repeat, natural(record.spec.scenario), record.spec.trial_id
 
 
 def timeline(record: TrialRecord, read_trace: Callable[[TrialRecord], list[Event]]) -> dict[str, Any]:

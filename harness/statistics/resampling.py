@@ -39,7 +39,8 @@ def bca_interval(
 ) -> Interval:
     """Interval for the mean of scenario differences by resampling scenarios.
 
-    Bias-corrected and accelerated bootstrap (Efron 1987, JASA 82:171), `scipy.stats.bootstrap`. Fewer than
+    Bias-corrected and accelerated bootstrap (Efron 1987, JASA 82:171), `scipy.stats.bootstrap`, at a level
+    expanded for small samples (see `_expanded`). Fewer than
     BOOTSTRAP_FROM scenarios: the paired t interval. Differences that are all equal: that point (`degenerate`,
     the data hold no variation to resample). Fewer than two scenarios: no interval.
     """
@@ -53,7 +54,7 @@ def bca_interval(
         result = stats.bootstrap(
             (d,),
             np.mean,
-            confidence_level=confidence,
+            confidence_level=_expanded(confidence, len(d)),
             n_resamples=resamples,
             method="BCa",
             vectorized=True,
@@ -64,6 +65,17 @@ def bca_interval(
             return Interval(float(limits.low), float(limits.high), "bca")
     reach = float(stats.t.ppf(0.5 + confidence / 2, len(d) - 1)) * float(d.std(ddof=1)) / np.sqrt(len(d))
     return Interval(float(d.mean() - reach), float(d.mean() + reach), "t")
+
+
+def _expanded(confidence: float, count: int) -> float:
+    """The level at which bootstrap quantiles of a mean reach as far as a t interval does.
+
+    The bootstrap is too narrow by sqrt((S - 1) / S) and by z instead of t, so it covered 92-94 % at a nominal
+    95 % with 24-35 scenarios and 90-92 % with 10 (simulated). Expanded tail (Hesterberg 2015, The American
+    Statistician 69:371, for percentile intervals; here for BCa):  a'/2 = Phi(-sqrt(S / (S - 1)) t(1 - a/2; S - 1)).
+    """
+    reach = np.sqrt(count / (count - 1)) * stats.t.ppf(0.5 + confidence / 2, count - 1)
+    return float(1 - 2 * stats.norm.cdf(-reach))
 
 
 def sign_flip_p(differences: Sequence[float] | Floats, draws: int = DRAWS, seed: int = SEED) -> float:

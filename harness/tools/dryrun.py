@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.cluster import Cluster, LogLine, Manifest, PatchType
-from harness.environments.simulated.merge import merge_patch, strategic_merge
+from harness.patches import merge_patch, strategic_merge
 
 
 class DryRun:

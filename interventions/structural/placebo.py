@@ -20,7 +20,7 @@ FILLER = (
 )
 
 
-class Parameters(BaseModel):
+class PlaceboParameters(BaseModel):
     """Parameters of the placebo."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,9 +34,9 @@ class Placebo:
 
     name = "placebo"
     targets: ClassVar[tuple[str, ...]] = ()
-    Parameters = Parameters
+    Parameters = PlaceboParameters
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: PlaceboParameters) -> None:
         self._left = parameters.turns
 
     async def review(self, event: GuardEvent, operator: Operator) -> Ruling:

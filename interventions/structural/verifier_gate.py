@@ -30,7 +30,7 @@ REQUIREMENTS = {
 """What the gate requires, by id; its prompt twin carries the same items."""
 
 
-class Parameters(BaseModel):
+class GateParameters(BaseModel):
     """Parameters of the gate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,9 +48,9 @@ class VerifierGate:
         "incorrect_verification",
         "premature_termination",
     )
-    Parameters = Parameters
+    Parameters = GateParameters
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: GateParameters) -> None:
         self._cap = parameters.max_refusals
         self._refusals = 0
 

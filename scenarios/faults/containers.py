@@ -55,7 +55,9 @@ class InsufficientResources(ContainerFault):
             if status["name"] == self.container.name:
                 running = status.get("state", {}).get("running")
                 ended = status.get("lastState", {}).get("terminated") or {}
-                killed = ended.get("reason") == "OOMKilled" and seconds(ended["finishedAt"]) > now - OOM_MEMORY_S
+                killed = (
+                    ended.get("reason") == "OOMKilled" and seconds(ended["finishedAt"]) > now - OOM_MEMORY_S
+                )
                 return bool(running) and seconds(running["startedAt"]) <= now - STEADY_S and not killed
         return False
 

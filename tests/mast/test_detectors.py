@@ -263,11 +263,11 @@ def test_running_on_after_alerts_came_back_clean(calls: int, expected: str) -> N
 
 
 def test_calls_that_the_answer_relies_on_are_no_overrun() -> None:
-    entities = answer()["diagnosis"]["entities"]
-    entities[1]["evidence"] = "[c14]"
-    late = running_on(6).submit()
-    events = with_answer(late.events, lambda s: s["diagnosis"]["entities"][1].update(evidence="[c14]"))
-    assert of("unaware_termination", events).present == "absent"
+    late = running_on(6).submit().events
+    cause = with_answer(late, lambda s: s["diagnosis"]["entities"][0].update(evidence="[c5] [c14]"))
+    sufferer = with_answer(late, lambda s: s["diagnosis"]["entities"][1].update(evidence="[c14]"))
+    assert of("unaware_termination", cause).present == "absent"
+    assert of("unaware_termination", sufferer).present == "present"
 
 
 def test_running_on_after_the_agent_said_that_it_had_concluded() -> None:
@@ -276,6 +276,21 @@ def test_running_on_after_the_agent_said_that_it_had_concluded() -> None:
         for number in range(6):
             built.turn().call("get_k8_spec", {"k8_object_name": f"{NS}/Service/s{number}"}, {"found": True})
         assert of("unaware_termination", built.submit(DIAGNOSED)).present == expected
+
+
+@pytest.mark.parametrize(("look_again", "expected"), [(False, "present"), (True, "absent")])
+def test_reading_on_after_the_last_look_at_alerts_that_still_fire(look_again: bool, expected: str) -> None:
+    built = (
+        investigated()
+        .turn()
+        .call("rollout_undo", {"name": "shipping", "namespace": NS}, {"object": SHIPPING})
+    )
+    built.call("alert_summary", {}, alerts(FIRING))
+    for number in range(6):
+        built.turn().call("get_k8_spec", {"k8_object_name": f"{NS}/Service/s{number}"}, {"found": True})
+    if look_again:
+        built.turn().call("alert_summary", {"limit": 9}, alerts(FIRING))
+    assert of("unaware_termination", built.submit(DIAGNOSED)).present == expected
 
 
 def test_waiting_for_alerts_to_clear_is_no_overrun() -> None:

@@ -176,6 +176,12 @@ def test_after_doubt_a_refused_model_finds_the_cause() -> None:
     assert guarded.count(cause) > unaided.count(cause)
 
 
+def test_a_refused_answer_with_short_names_is_understood() -> None:
+    refusal = "Rejected: each claim needs to be backed by a tool call."
+    played = play(failing(stop_early=1.0, misname=1.0), Incident(refusals=[refusal] * 2), system="Work.")
+    assert played.submission is not None
+
+
 def test_a_refused_resolution_is_checked_again() -> None:
     refusal = "Resolved is not accepted: read the alerts once more after your last change."
     played = play(failing(skip_recheck=1.0), Incident(refusals=[refusal]))
@@ -197,7 +203,7 @@ def test_encouragement_without_content_changes_nothing_but_one_read() -> None:
     )
     answers = [args for name, args in played.incident.log if name == "submit"]
     first = played.incident.names.index("submit")
-    assert played.incident.names[first + 1 :] in (["submit"], ["topology_analysis", "submit"])
+    assert played.incident.names[first + 1 :] in (["submit"], ["kubectl_get", "submit"])
     assert answers[0] == answers[1]
 
 

@@ -91,7 +91,7 @@ def record(
     score = Score(recall=recall, precision=recall, f1=recall, recall_strict=recall, mutation_recall=recall)
     entity = Entity(name="otel-demo/Deployment/checkout", contributing_factor=True, reasoning=text)
     verdict = Verdict(symptom_cleared=remediated, cause_removed=remediated, collateral_damage=False)
-    usual = {"simulated": True, "tool_calls": 10, "turns": 12, "usage": usage()}
+    usual: dict[str, Any] = {"simulated": True, "tool_calls": 10, "turns": 12, "usage": usage()}
     usual["verdict"] = None if status == "excluded" else verdict
     return TrialRecord(
         spec=trial,
@@ -230,7 +230,7 @@ def handmade() -> tuple[Plan, list[TrialRecord]]:
             "premature_termination": "absent" if gate else "present",
             "verification_none": "cannot_tell" if number % 7 == 0 else "absent",
         }
-        spent = {
+        spent: dict[str, Any] = {
             "usage": usage(8000 + 500 * number),
             "tool_calls": 10 + number % 4,
             "denied_calls": int(gate),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.cluster import Cluster, ObjectRef, rollout_restart, rollout_undo, scale, wait_until
+from harness.cluster import Cluster, Manifest, ObjectRef, rollout_restart, rollout_undo, scale, wait_until
 from harness.errors import InfrastructureError
 from harness.scoring.collateral import damage, observe
 from scenarios.faults import FAULTS, Injection, await_active, causes_left, fault_of, inject, undo
@@ -74,7 +74,7 @@ def test_undo_restores_an_object_that_two_injections_changed(scenario_id: int) -
 
 @pytest.mark.parametrize("scenario_id", ONE_PER_FAULT)
 def test_a_record_survives_json_and_names_what_was_touched(scenario_id: int) -> None:
-    cluster, fault, injection = broken(scenario_id)
+    _, fault, injection = broken(scenario_id)
     copy = Injection.model_validate_json(injection.model_dump_json())
     assert copy == injection
     assert fault_of(copy) == fault
@@ -122,15 +122,13 @@ def test_a_fault_refuses_an_application_that_is_not_deployed(scenario_id: int) -
 # --- what single faults do and accept
 
 
-def pod_spec(cluster: Cluster, name: str) -> dict[str, object]:
-    spec: dict[str, object] = cluster.get("Deployment", name, NAMESPACE)["spec"]["template"]["spec"]
+def pod_spec(cluster: Cluster, name: str) -> Manifest:
+    spec: Manifest = cluster.get("Deployment", name, NAMESPACE)["spec"]["template"]["spec"]
     return spec
 
 
-def container(cluster: Cluster, name: str) -> dict[str, object]:
-    containers = pod_spec(cluster, name)["containers"]
-    assert isinstance(containers, list)
-    found: dict[str, object] = containers[0]
+def container(cluster: Cluster, name: str) -> Manifest:
+    found: Manifest = pod_spec(cluster, name)["containers"][0]
     return found
 
 
@@ -138,9 +136,11 @@ def test_mutations_are_those_of_the_fault_index() -> None:
     tiny = {"cpu": "5m", "memory": "5Mi"}
     assert container(broken(46)[0], "postgresql")["resources"] == {"limits": tiny, "requests": tiny}
     assert container(broken(105)[0], "product-catalog")["command"] == ["invalid-command"]
-    assert container(broken(20)[0], "product-catalog")["image"] == "quay.io/it-bench/hello-bench-invalid:1.0.0"
-    assert {"name": "QUOTE_ADDR", "value": "quote:0000"} in container(broken(16)[0], "shipping")["env"]  # type: ignore[operator]
-    (init,) = pod_spec(broken(45)[0], "email")["initContainers"]  # type: ignore[misc]
+    assert (
+        container(broken(20)[0], "product-catalog")["image"] == "quay.io/it-bench/hello-bench-invalid:1.0.0"
+    )
+    assert {"name": "QUOTE_ADDR", "value": "quote:0000"} in container(broken(16)[0], "shipping")["env"]
+    (init,) = pod_spec(broken(45)[0], "email")["initContainers"]
     assert init["name"] == "worker"
     ports = broken(30)[0].get("Service", "ad", NAMESPACE)["spec"]["ports"]
     assert [port["targetPort"] for port in ports] == [9999]
@@ -150,8 +150,9 @@ def test_a_foreign_image_is_pinned_to_a_worker() -> None:
     cluster = broken(23)[0]
     assert container(cluster, "checkout")["image"] == "quay.io/it-bench/hello-bench-arm64:2.0.0"
     selector = pod_spec(cluster, "checkout")["nodeSelector"]
-    workers = [node for node in cluster.list("Node") if "node-role.kubernetes.io/control-plane" not in node["metadata"]["labels"]]
-    assert selector in [{"kubernetes.io/hostname": node["metadata"]["labels"]["kubernetes.io/hostname"]} for node in workers]
+    labels = [node["metadata"]["labels"] for node in cluster.list("Node")]
+    workers = [one for one in labels if "node-role.kubernetes.io/control-plane" not in one]
+    assert selector in [{"kubernetes.io/hostname": one["kubernetes.io/hostname"]} for one in workers]
 
 
 def test_a_fixed_template_is_not_enough_before_the_roll_out_is_complete() -> None:
@@ -227,7 +228,9 @@ def test_without_the_daemon_set_the_anti_affinity_harms_nobody() -> None:
 
 def test_an_init_container_may_stay_if_it_ends() -> None:
     cluster, _, injection = broken(45)
-    patch_pods(cluster, "email", {"initContainers": [{"name": "worker", "command": ["/bin/sh", "-c", "true"]}]})
+    patch_pods(
+        cluster, "email", {"initContainers": [{"name": "worker", "command": ["/bin/sh", "-c", "true"]}]}
+    )
     assert removed_in_time(cluster, injection)
 
 
@@ -257,7 +260,7 @@ def test_a_service_without_endpoints_is_not_repaired() -> None:
     ("scenario_id", "change", "says"),
     [
         (16, {"container": {"name": "sidecar", "env": {"name": "QUOTE_ADDR", "value": "x"}}}, "it has shipping"),
-        (16, {"container": {"name": "shipping", "env": {"name": "QUOTE", "value": "x"}}}, "environment variable 'QUOTE'"),
+        (16, {"container": {"name": "shipping", "env": {"name": "QUOTE", "value": "x"}}}, "variable 'QUOTE'"),
         (2, {"flag": {"name": "cartFailed", "state": "on"}}, "cartFailure"),
         (2, {"flag": {"name": "cartFailure", "state": "100%"}}, "on"),
         (30, {"targetPort": 8081}, "it has 8080"),

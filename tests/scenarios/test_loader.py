@@ -146,7 +146,10 @@ def test_the_digest_moves_with_the_content_only(tmp_path: Path) -> None:
 def test_three_mistakes_are_reported_together_each_at_its_line(tmp_path: Path) -> None:
     text = (
         GOOD.replace("complexity: medium", "complexity: tricky")
-        .replace("source: checkout-service-1, target: email-service-1", "source: chekout-service-1, target: email-service-1")
+        .replace(
+            "source: checkout-service-1, target: email-service-1",
+            "source: chekout-service-1, target: email-service-1",
+        )
         .replace("tool: rollout_undo", "tool: roll_back")
     )
     found = problems_of(tmp_path, text)
@@ -164,8 +167,8 @@ def test_three_mistakes_are_reported_together_each_at_its_line(tmp_path: Path) -
         ("universe: live\n", "", "version", "universe: is missing"),
         ("application: otel-demo", "application: otel-dmo", "otel-dmo", "did you mean otel-demo"),
         ("'quote:0000'", "on", "value: on", "quote it"),
-        ("env: {name: QUOTE_ADDR, value", "env: {nme: QUOTE_ADDR, value", "nme:", "container.env.nme: is not a known field"),
-        ("kind: Deployment, metadata: {name: shipping", "kind: Pod, metadata: {name: shipping", "kind: Pod", "'Deployment' or 'StatefulSet'"),
+        ("env: {name: QUOTE_ADDR", "env: {nme: QUOTE_ADDR", "nme:", "container.env.nme: is not a known field"),
+        ("kind: Deployment, metadata", "kind: Pod, metadata", "kind: Pod", "'Deployment' or 'StatefulSet'"),
         ("fault: modified-kub", "fault: modifed-kub", "modifed", "did you mean modified-kubernetes"),
         ("['quote\\b']", "['quote(']", "quote(", "expected a regular expression"),
         ("group: quote-service-1", "group: quote-1", "group: quote-1", "expected the id of a group"),

@@ -8,18 +8,17 @@ from typing import TypeVar
 
 import pytest
 
-from harness.cluster import Manifest, ObjectRef, rollout_restart, scale
+from harness.cluster import Manifest, rollout_restart, scale
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.simulated.environment import SimulatedEnvironment
 from harness.records import Verdict
-from harness.scoring.collateral import damage, differences, observe
+from harness.scoring.collateral import damage, differences
 from harness.scoring.verdict import Baseline, VerdictPolicy, decide
 from harness.telemetry import Alert, CallPath
 from scenarios.loader import catalogue
 
 T = TypeVar("T")
 NS = "otel-demo"
-ADMINISTRATIVE = 60.0
 
 
 async def incident(scenario_id: int = 16) -> SimulatedEnvironment:
@@ -77,7 +76,11 @@ def test_restarting_everything_is_no_damage_and_no_cure() -> None:
             rollout_restart(environment.cluster, "Deployment", deployment["metadata"]["name"], NS)
 
     verdict = after(restart)
-    assert (verdict.symptom_cleared, verdict.cause_removed, verdict.collateral_damage) == (False, False, False)
+    assert (verdict.symptom_cleared, verdict.cause_removed, verdict.collateral_damage) == (
+        False,
+        False,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,13 +102,17 @@ def test_an_alert_that_ends_because_nobody_is_served_has_not_cleared(
 
 
 def test_silencing_the_telemetry_does_not_clear_the_symptom() -> None:
-    verdict = after(lambda environment: scale(environment.cluster, "Deployment", "otel-collector", NS, replicas=0))
+    verdict = after(
+        lambda environment: scale(environment.cluster, "Deployment", "otel-collector", NS, replicas=0)
+    )
     assert not verdict.symptom_cleared
     assert verdict.collateral_damage
 
 
 def test_a_cure_with_side_effects_is_damage() -> None:
-    verdict = after(repair, lambda environment: scale(environment.cluster, "Deployment", "quote", NS, replicas=3))
+    verdict = after(
+        repair, lambda environment: scale(environment.cluster, "Deployment", "quote", NS, replicas=3)
+    )
     assert verdict.symptom_cleared
     assert verdict.cause_removed
     assert verdict.damage == ("otel-demo/Deployment/quote was changed: spec.replicas",)
@@ -137,7 +144,9 @@ class Scripted:
     def alerts(self) -> Sequence[Alert]:
         return self.script(self.now() - self.start_time)
 
-    def alert_history(self, start: float | None = None, end: float | None = None) -> list[tuple[float, Alert]]:
+    def alert_history(
+        self, start: float | None = None, end: float | None = None
+    ) -> list[tuple[float, Alert]]:
         return [(self.start_time, alert) for alert in self.fired]
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> list[CallPath]:
@@ -243,7 +252,9 @@ def harmed(act: Callable[[SimulatedEnvironment], object]) -> list[str]:
         environment = await incident()
         act(environment)
         environment.cluster.wait(120)
-        return damage(environment.cluster, environment.baseline.condition, environment.injections, fault_stands=True)
+        return damage(
+            environment.cluster, environment.baseline.condition, environment.injections, fault_stands=True
+        )
 
     return asyncio.run(play())
 
@@ -252,16 +263,22 @@ def edit(kind: str, name: str, patch: Manifest) -> Callable[[SimulatedEnvironmen
     return lambda environment: environment.cluster.patch(kind, name, NS if kind != "Node" else "", patch)
 
 
+def delete(kind: str, name: str) -> Callable[[SimulatedEnvironment], object]:
+    return lambda environment: environment.cluster.delete(kind, name, NS)
+
+
+CART_IMAGE = {"spec": {"template": {"spec": {"containers": [{"name": "cart", "image": "x"}]}}}}
+
+
 @pytest.mark.parametrize(
     ("act", "says"),
     [
-        (edit("Service", "cart", {"metadata": {"labels": {"team": "x"}}}), "Service/cart was changed: metadata.labels.team"),
-        (edit("ConfigMap", "flagd-config", {"data": {"extra": "1"}}), "ConfigMap/flagd-config was changed: data.extra"),
-        (edit("Deployment", "cart", {"spec": {"template": {"spec": {"containers": [{"name": "cart", "image": "x"}]}}}}),
-         "containers.cart.image"),
-        (edit("Deployment", "shipping", {"spec": {"replicas": 2}}), "Deployment/shipping was changed: spec.replicas"),
-        (lambda environment: environment.cluster.delete("Deployment", "shipping", NS), "Deployment/shipping was deleted"),
-        (lambda environment: environment.cluster.delete("ConfigMap", "flagd-config", NS), "ConfigMap/flagd-config was deleted"),
+        (edit("Service", "cart", {"metadata": {"labels": {"team": "x"}}}), "cart was changed: metadata.labels.team"),
+        (edit("ConfigMap", "flagd-config", {"data": {"extra": "1"}}), "flagd-config was changed: data.extra"),
+        (edit("Deployment", "cart", CART_IMAGE), "cart was changed: spec.template.spec.containers.cart.image"),
+        (edit("Deployment", "shipping", {"spec": {"replicas": 2}}), "shipping was changed: spec.replicas"),
+        (delete("Deployment", "shipping"), "Deployment/shipping was deleted"),
+        (delete("ConfigMap", "flagd-config"), "ConfigMap/flagd-config was deleted"),
     ],
 )  # fmt: skip
 def test_what_was_changed_beyond_the_fault_is_listed(
@@ -289,7 +306,12 @@ def test_cordoning_a_node_is_damage() -> None:
         ),
         edit("Deployment", "cart", {"metadata": {"annotations": {"kubernetes.io/change-cause": "me"}}}),
         lambda environment: environment.cluster.apply(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new", "namespace": NS}, "data": {}}
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "new", "namespace": NS},
+                "data": {},
+            }
         ),
         repair,
     ],
@@ -318,13 +340,3 @@ def test_differences_open_json_texts_and_named_lists() -> None:
     old = {"data": {"flags": '{"a": {"v": 1}, "b": 2}'}, "env": [{"name": "x", "value": "1"}, {"name": "y"}]}
     new = {"data": {"flags": '{"a": {"v": 3}, "b": 2}'}, "env": [{"name": "y"}, {"name": "x", "value": "2"}]}
     assert list(differences(old, new)) == [("data", "flags", "a", "v"), ("env", "x", "value")]
-
-
-def test_an_unreadable_kind_is_left_out_of_the_condition() -> None:
-    async def play() -> set[str]:
-        environment = await incident()
-        return {target.kind for target in observe(environment.cluster, [NS]).objects}
-
-    kinds = asyncio.run(play())
-    assert {"Deployment", "Service", "ConfigMap", "Node", "Namespace"} <= kinds
-    assert ObjectRef("Namespace", NS).kind in kinds

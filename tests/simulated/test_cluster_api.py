@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cluster import Forbidden, Invalid, Manifest, NotFound
-from harness.environments.simulated.merge import merge_patch, strategic_merge
 from harness.environments.simulated.quantity import format_quantity, parse_quantity
+from harness.patches import merge_patch, strategic_merge
 from tests.simulated.cluster_fixtures import NS, container_patch, deployment, pods, service, world_with
 
 
@@ -149,6 +149,24 @@ def test_writing_back_what_was_read_changes_nothing() -> None:
     for kind in ("Deployment", "Service"):
         world.cluster.apply(world.cluster.get(kind, "cart", NS))
     assert world.store.version == version
+
+
+def test_a_namespace_given_for_a_cluster_scoped_object_is_ignored() -> None:
+    world = world_with()
+    node = world.cluster.patch("Node", "kind-worker", NS, {"spec": {"unschedulable": True}})
+    assert node["spec"]["unschedulable"] is True
+    world.cluster.delete("Node", "kind-worker", NS)
+    assert len(world.cluster.list("Node")) == 2
+
+
+def test_what_controllers_own_is_put_right_again() -> None:
+    world = world_with(deployment("cart"), service("cart"))
+    endpoints = world.cluster.get("Endpoints", "cart", NS)["subsets"]
+    world.cluster.patch("Endpoints", "cart", NS, {"subsets": []}, strategy="merge")
+    assert world.cluster.get("Endpoints", "cart", NS)["subsets"] == endpoints
+    (replica_set,) = world.store.list("ReplicaSet", NS)
+    world.cluster.patch("ReplicaSet", replica_set["metadata"]["name"], NS, {"spec": {"replicas": 3}})
+    assert world.store.list("ReplicaSet", NS)[0]["spec"]["replicas"] == 1
 
 
 def test_secrets_take_plain_text_and_keep_it_encoded() -> None:

@@ -50,7 +50,7 @@ def test_a_different_seed_is_no_partner() -> None:
 
 def test_two_trials_in_one_place_are_refused() -> None:
     twin = record(spec(2, arm="gate").model_copy(update={"trial_id": "twin"}))
-    with pytest.raises(ValueError, match=r"live/v2/2, repeat 0, seed 2000 has two trials"):
+    with pytest.raises(ValueError, match=r"two trials of live/v2/2, repeat 0, seed 2000"):
         paired_differences(trials_frame([*pair(2, 0, 1), twin]), "gate", "baseline", "recall")
 
 

@@ -96,7 +96,7 @@ def test_a_sampled_p_is_never_zero() -> None:
 
 def test_interval_covers_the_truth_in_simulation() -> None:
     rng = np.random.default_rng(21)
-    rounds, shift, covered = 400, 0.15, 0
+    rounds, shift, covered = 1000, 0.15, 0
     for _ in range(rounds):
         base = rng.beta(2, 3, size=30) * (1 - shift)
         reference = rng.binomial(3, base) / 3

@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from harness.cluster import REVISION, Forbidden, LogLine, Manifest, NotFound, PatchType
-from harness.environments.simulated.merge import merge_patch, strategic_merge
+from harness.patches import merge_patch, strategic_merge
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
 from harness.tools.base import timestamp
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 from harness.cluster import Invalid, LogLine, Manifest, NotFound, PatchType
 from harness.environments.simulated.admission import admit
 from harness.environments.simulated.clock import digest
+from harness.environments.simulated.controllers.base import key_of
 from harness.environments.simulated.controllers.containers import ContainerRun
 from harness.environments.simulated.controllers.garbage import delete_object
 from harness.environments.simulated.defaults import set_defaults
 from harness.environments.simulated.fields import prune
 from harness.environments.simulated.kinds import kind_of
-from harness.environments.simulated.merge import merge_patch, strategic_merge
 from harness.environments.simulated.shape import check_shape
 from harness.environments.simulated.store import Manifests, copy_tree, intern_tree
 from harness.environments.simulated.validation import validate
+from harness.patches import merge_patch, strategic_merge
 
 if TYPE_CHECKING:
     from harness.environments.simulated.world import World
@@ -103,15 +104,15 @@ class SimulatedCluster:
         for field in ("kind", "apiVersion"):
             if merged.get(field) != before[field]:
                 raise Invalid(f"the {field} of an object cannot be changed from {before[field]}")
-        self._check_identity(merged, name, namespace)
+        self._check_identity(merged, before["metadata"])
         self._replace(intern_tree(merged), before)
         self._world.settle()
         return self.get(kind, name, namespace)
 
     def delete(self, kind: str, name: str, namespace: str = "") -> None:
         """Delete; pods and namespaces take a moment to go."""
-        self._stored(kind, name, namespace)
-        delete_object(self._world.store, kind, (namespace, name))
+        stored = self._stored(kind, name, namespace)
+        delete_object(self._world.store, kind, key_of(stored))
         self._world.settle()
 
     def write(self, manifest: Manifest) -> Manifest:
@@ -148,11 +149,11 @@ class SimulatedCluster:
             raise NotFound(f'{known.resource} "{name}" not found')
         return found
 
-    def _check_identity(self, merged: Manifest, name: str, namespace: str) -> None:
+    def _check_identity(self, merged: Manifest, before: Manifest) -> None:
         metadata = merged.get("metadata")
-        if not isinstance(metadata, dict) or metadata.get("name") != name:
+        if not isinstance(metadata, dict) or metadata.get("name") != before["name"]:
             raise Invalid("metadata.name: the name of the object does not match the name on the URL")
-        if metadata.get("namespace", "") != namespace:
+        if metadata.get("namespace") != before.get("namespace"):
             raise Invalid(
                 "the namespace of the provided object does not match the namespace sent on the request"
             )

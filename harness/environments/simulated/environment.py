@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple, TypeVar
 
-from harness.cluster import ClusterError
+from harness.cluster import Cluster, ClusterError
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.simulated.monitoring import Monitoring
 from harness.environments.simulated.world import World
@@ -19,6 +19,7 @@ from harness.errors import InfrastructureError
 from harness.protocols import Briefing
 from harness.records import Verdict
 from harness.scoring.verdict import Baseline, VerdictPolicy, decide
+from harness.telemetry import Telemetry
 from scenarios.applications import load_application
 from scenarios.faults import Injection, await_active, inject
 from scenarios.schema import Scenario
@@ -43,6 +44,8 @@ class SimulatedEnvironment:
     """Environment of one trial on its own simulated cluster."""
 
     virtual_time = True
+    cluster: Cluster
+    telemetry: Telemetry
     _prepared: ClassVar[OrderedDict[tuple[str, int, EnvironmentConfig], Prepared]] = OrderedDict()
 
     def __init__(self, config: EnvironmentConfig, verdict: VerdictConfig) -> None:

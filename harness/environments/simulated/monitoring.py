@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.environments.simulated import logs, series
 from harness.environments.simulated.alerts import Rule, Span, active_since, load_rules, merged
 from harness.environments.simulated.application_runtime import ApplicationRuntime
-from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips
+from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips, disturbed
 from harness.environments.simulated.recorder import ConditionKey
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
 from scenarios.applications.schema import Application
@@ -67,6 +67,7 @@ class Monitoring:
         self.seed = runtime.seed
         self.runtime = runtime
         self.recorder = runtime.recorder
+        self._traced = tuple(name for name, w in self.application.workloads.items() if w.traced)
         self._world: Watched | None = None
         self._answer: tuple[float, int, tuple[Alert, ...]] | None = None
 
@@ -123,16 +124,10 @@ class Monitoring:
 
     def _noisy(self, now: float) -> Iterator[ConditionKey]:
         """Error conditions that a blip makes true now."""
-        for index, rule in enumerate(load_rules()):
-            if rule.signal == "error_spans":
-                for name, workload in self.application.workloads.items():
-                    if (
-                        workload.traced
-                        and rule_blips(self.seed, name, now)
-                        and rule.concerns(name)
-                        and self._busy(name, now)
-                    ):
-                        yield (index, (("service_name", name),))
+        for name in disturbed(self.seed, self._traced, now):
+            for index, rule in enumerate(load_rules()):
+                if rule.signal == "error_spans" and rule.concerns(name) and self._busy(name, now):
+                    yield (index, (("service_name", name),))
 
     def _busy(self, service: str, time: float) -> bool:
         segment = self.recorder.segment_at(time)
@@ -262,8 +257,3 @@ class Monitoring:
     def _window(self, start: float | None, end: float | None) -> tuple[float, float]:
         now = self.world.now
         return self._begin if start is None else start, now if end is None else min(end, now)
-
-
-def rule_blips(seed: int, service: str, now: float) -> bool:
-    """Whether a blip of a service lies in the error window that ends now."""
-    return any(span.begin <= now for span in blips(seed, service, now, now + 1))

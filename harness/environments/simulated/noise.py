@@ -43,6 +43,21 @@ def _blip(seed: int, service: str, bucket: int) -> Span | None:
     return Span(begin, begin + low + (high - low) * draw(seed, "blip for", service, bucket))
 
 
+@lru_cache(maxsize=1024)
+def _bucket_blips(seed: int, services: tuple[str, ...], bucket: int) -> tuple[tuple[str, Span], ...]:
+    found = ((service, _blip(seed, service, bucket)) for service in services)
+    return tuple((service, span) for service, span in found if span is not None)
+
+
+def disturbed(seed: int, services: tuple[str, ...], now: float) -> list[str]:
+    """Services of which a blip lies in the error window that ends now. Blips and their windows stay in a bucket."""
+    return [
+        service
+        for service, span in _bucket_blips(seed, services, int(now // BUCKET_S))
+        if span.begin <= now < span.end + ERROR_WINDOW_S
+    ]
+
+
 def blips(seed: int, service: str, start: float, end: float) -> list[Span]:
     """Times in which a few requests of a service fail for reasons of no interest, touching [start, end]."""
     found = (

@@ -5,8 +5,8 @@ was changed and no `wait` passed in between, and the result says the same; an at
 counts too, so that a guard cannot win by suppressing the symptom. `value` is the share of redundant calls
 among all attempted calls: the flag alone carries little signal (base rates near 85 % in both outcomes),
 so compare the rate.
-Not: retry after an error, polling after a change or a wait, other arguments, another window or a greater limit;
-a restart, whose calls are conversation_reset's.
+Not: retry after an error, polling after a change or a wait, other arguments, another window or a greater
+limit; a restart, whose calls are conversation_reset's.
 Blind spots: time that passes without `wait` (a slow model polling counts as repetition); repetition
 spread over differently worded arguments; repeated reasoning without calls.
 """

@@ -2,10 +2,13 @@
 
 Decides: the attempt ended by a budget, by a guard's stop or by empty turns instead of an answer; or it
 was answered late: after the answer was complete, and shown to be so, more than a quarter of the calls and
-at least five brought nothing that the answer uses. Complete means: all contributing factors named and
-tested, the last change made, every cited call made; shown means: the agent said that it had concluded, or
-an alert read after the change came back clean.
-Blind spots: an agent that neither concludes in words nor reads clean alerts; rewrites of an answer.
+at least five brought nothing that the answer uses. Complete means: all contributing factors suspected and
+tested, the last change made, every call cited for a contributing factor or for the resolution made; shown
+means: the agent said that it had concluded, or after its change it read clean alerts, or read alerts for
+the last time.
+Blind spots: an agent that neither concludes in words nor acts; a long search for a second cause, after
+the last look at the alerts, that leaves no trace in the answer looks like running on; rewrites of an
+answer.
 """
 
 from __future__ import annotations
@@ -73,14 +76,16 @@ def _complete_at(view: TraceView) -> int | None:
         and _CONCLUDED.search(message.text)
         and all(n in message.text.lower() for n in names)
     ]
-    if view.resolved and view.changes:
-        shown += [call.i for call, firing in alert_reads(view) if call.i >= complete and not firing]
+    if view.changes:
+        reads = [(call.i, alerts) for call, alerts in alert_reads(view) if call.i > view.last_change]
+        shown += [i for i, alerts in reads if view.resolved and not alerts and i >= complete]
+        shown.append(max([complete, *(i for i, _ in reads)]))
     return min(shown, default=None)
 
 
 def _cited(view: TraceView) -> list[Call]:
     assert view.final is not None
-    texts = [entity.get("evidence", "") for entity in view.diagnosis.get("entities") or ()]
+    texts = [entity.get("evidence", "") for entity in view.factors]
     texts.append(view.final.submission.get("resolution_evidence", ""))
     cited = (call_id for text in texts for call_id in citations(text))
     return [view.by_id[call_id] for call_id in cited if call_id in view.by_id]

@@ -15,7 +15,7 @@ from harness.models.simulated.answer import honest_answer
 from harness.models.simulated.beliefs import DETOUR_TOOLS, FIRST_LAPSE, Beliefs, workload_name
 from harness.models.simulated.dice import pick
 from harness.models.simulated.feedback import Demand, understand
-from harness.models.simulated.policy import Step, demanded_step, next_step, still_firing
+from harness.models.simulated.policy import Step, claimed_entities, demanded_step, next_step, still_firing
 from harness.models.simulated.temper import Temper
 from harness.models.simulated.transcript import Call
 
@@ -51,8 +51,9 @@ class Failing:
         if not self.beliefs.refusals or self.complies or last is None:
             return None
         refused = self.beliefs.refusals[-1]
-        if last is refused and not self.demand.concrete and "topology_analysis" in self.tools:
-            return Step("survey", "topology_analysis", {}, "I take another look before I submit again.")
+        if last is refused and not self.demand.concrete and "kubectl_get" in self.tools:
+            nodes = {"kind": "Node", "namespace": ""}
+            return Step("survey", "kubectl_get", nodes, "I take another look before I submit again.")
         answer = dict(refused.args)
         if self._gives_in("fake_verification"):
             return self._submission(answer, self._fake(answer))
@@ -64,8 +65,8 @@ class Failing:
             wanted = demanded_step(self.beliefs, self.demand, self.tools)
             if wanted is not None:
                 return wanted
-            claimed = self.beliefs.refusals[-1].args.get("entities", ())
-            if any(entity["name"] == self.beliefs.leading for entity in claimed):
+            claimed = claimed_entities(self.beliefs.refusals[-1], self.beliefs.namespace)
+            if self.beliefs.leading in claimed:
                 return Step("submit", "submit")
         config, seed = self.temper.config, self.temper.seed
         return next_step(self.beliefs, config, seed, self.tools, self._skipped())

@@ -5,6 +5,9 @@ Owns: the `Model` protocol's side: reply, usage, latency. Does not own: reading,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from harness.errors import Problem
 from harness.models.simulated.beliefs import form_beliefs
 from harness.models.simulated.config import SimulatedModelConfig
 from harness.models.simulated.dice import draw
@@ -28,9 +31,12 @@ class SimulatedModel:
         self.name = name
         self.config = config
 
-    def price_known(self) -> bool:
-        """Its notional price is part of its configuration."""
-        return True
+    def problems(self, money_budget: bool = False) -> Sequence[Problem]:
+        """None: it needs no key, and its notional price is part of its configuration."""
+        return ()
+
+    async def close(self) -> None:
+        """It holds nothing."""
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Answer from the request alone: identical messages, tools and seed give an identical reply."""

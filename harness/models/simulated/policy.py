@@ -15,7 +15,7 @@ from harness.models.simulated.config import SimulatedModelConfig
 from harness.models.simulated.dice import draw
 from harness.models.simulated.feedback import Demand
 from harness.models.simulated.remedies import Wanted, remedies, restart
-from harness.models.simulated.transcript import MUTATING
+from harness.models.simulated.transcript import MUTATING, Call
 
 Phase = Literal["survey", "test", "act", "recheck", "submit"]
 WAITS = (300, 240, 180, 120)
@@ -54,8 +54,7 @@ def next_step(
 def demanded_step(beliefs: Beliefs, demand: Demand, tools: frozenset[str]) -> Step | None:
     """The next read that a refusal asks for; None when all of them were made."""
     refused = beliefs.refusals[-1]
-    claimed = [entity["name"] for entity in refused.args.get("entities", ())]
-    for entity in claimed:
+    for entity in claimed_entities(refused, beliefs.namespace):
         name, args = test_of(entity, beliefs)
         meant = entity in demand.entities or (demand.evidence and not demand.entities)
         asked = meant and not beliefs.touching(entity, refused.index)
@@ -67,6 +66,12 @@ def demanded_step(beliefs: Beliefs, demand: Demand, tools: frozenset[str]) -> St
         if name in tools:
             return Step("recheck", name, args, said, demanded=True)
     return None
+
+
+def claimed_entities(submission: Call, namespace: str) -> list[str]:
+    """The entities of a submission, with the namespace where it was left out."""
+    names = [entity["name"] for entity in submission.args.get("entities", ())]
+    return [name if name.count("/") == 2 else f"{namespace}/{name}" for name in names]
 
 
 def _agenda(

@@ -27,15 +27,18 @@ class EndpointsController(Controller):
     """Services and pods in, Endpoints out."""
 
     name = "endpoint-controller"
-    watches = ("Service", "Pod")
+    watches = ("Service", "Pod", "Endpoints")
 
     def observe(self, change: Change) -> None:
-        """A Service itself, or every Service that selects the pod as it was or is."""
+        """A Service, the Service of changed Endpoints, or every one that selects the pod as it was or is."""
         if change.kind == "Service":
             if change.new is None:
                 self.store.remove("Endpoints", change.key[1], change.key[0])
             else:
                 self.enqueue(change.key)
+            return
+        if change.kind == "Endpoints":
+            self.enqueue(change.key)
             return
         if not concerns_others(change):
             return
