@@ -23,11 +23,13 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
   python -m harness report RUN                                         rebuild a report without running
+  python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
+  python -m harness export RUN --to DIR                                a run as the official evaluator reads it
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report")
+VERBS = ("scenarios", "report", "score", "export")
 FAILED, WRONG = 1, 2
 
 

@@ -14,7 +14,7 @@ as published).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from harness.records import Diagnosis, EntityMatch, Record
 from harness.scoring.diagnosis import predicted_entities
@@ -72,6 +72,8 @@ class Scorecard(Record):
     proximity_with_fp: Ratio
     """The same with hops divided by the length of the ground truth's chain."""
     matches: tuple[EntityMatch, ...]
+    hops: tuple[int | None, ...]
+    """From each prediction to the nearest root; None off the chain."""
     first_impacted: str | None
     gt_path: tuple[str, ...]
     model_path: tuple[str, ...]
@@ -114,9 +116,9 @@ def score(diagnosis: Diagnosis, truth: GroundTruth) -> Scorecard:
         for edge in diagnosis.propagations
     ]
     first = first_impacted(truth, components)
-    model_path = listed_path(claimed)
-    gt_path = listed_path(expected)
+    gt_path, model_path = listed_path(expected), listed_path(claimed)
     chain, listed = _chains(expected, claimed, gt_path, model_path)
+    away = [_away(matches, root, components, expected) for root in roots]
     return Scorecard(
         root_cause_entity=entity,
         root_cause_entity_at={k: entity_ratio(matches[:k], roots) for k in KS},
@@ -124,9 +126,13 @@ def score(diagnosis: Diagnosis, truth: GroundTruth) -> Scorecard:
         propagation_chain=chain,
         propagation_chain_listed=listed,
         fault_localization=None if first is None else float(first in model_path),
-        proximity_no_fp=_proximity(matches, roots, components, expected, 1),
-        proximity_with_fp=_proximity(matches, roots, components, expected, _length(expected)),
+        proximity_no_fp=_proximity(away, 1),
+        proximity_with_fp=_proximity(away, _length(expected)),
         matches=matches,
+        hops=tuple(
+            min((hop for hop in column if hop is not None), default=None)
+            for column in zip(*away, strict=True)
+        ),
         first_impacted=first,
         gt_path=tuple(gt_path),
         model_path=tuple(model_path),
@@ -206,41 +212,29 @@ def _length(edges: Edges) -> int:
 # --- proximity ------------------------------------------------------------------------------------------
 
 
-def _proximity(
-    matches: Sequence[EntityMatch],
-    roots: Sequence[RootGroup],
-    components: Components,
-    edges: Edges,
-    length: int,
-) -> Ratio:
-    """Soft entity score: precision averages the nearest root over predictions, recall the nearest prediction over
-    roots. A prediction that matches a root is 0 hops from it, wherever its component lies."""
-    if not matches:
-        return Ratio.of(0, 0)
+def _away(
+    matches: Sequence[EntityMatch], root: RootGroup, components: Components, edges: Edges
+) -> list[int | None]:
+    """Hops from each prediction to one root, None off the chain. A prediction that matches the root is 0 hops from
+    it, wherever its component lies."""
+    own = {one.id for one in components.members if any(part in root.members for part in one.members)}
+    distance = hops(edges, own)
     on_chain = {component for edge in edges for component in edge}
-    closeness = [
-        [_close(found, root, distance, on_chain, components, length) for found in matches]
-        for root, distance in ((root, hops(edges, _components(root, components))) for root in roots)
-    ]
-    nearest_root = [max(scores[index] for scores in closeness) for index in range(len(matches))]
-    return Ratio.of(sum(nearest_root) / len(matches), sum(map(max, closeness)) / len(roots))
+    away: list[int | None] = []
+    for found in matches:
+        component = components.of_entity(found.entity)
+        if found.group == root.id:
+            away.append(0)
+        else:
+            away.append(distance.get(component) if component in on_chain else None)
+    return away
 
 
-def _close(
-    found: EntityMatch,
-    root: RootGroup,
-    distance: Mapping[str, int],
-    on_chain: set[str],
-    components: Components,
-    length: int,
-) -> float:
-    if found.group == root.id:
-        return 1.0
-    component = components.of_entity(found.entity)
-    if component not in on_chain or component not in distance:
-        return 0.0
-    return 1 / (1 + distance[component] / length)
-
-
-def _components(root: RootGroup, components: Components) -> set[str]:
-    return {one.id for one in components.members if any(part in root.members for part in one.members)}
+def _proximity(away: Sequence[Sequence[int | None]], length: int) -> Ratio:
+    """Soft entity score from hops per root and prediction: precision averages the nearest root over predictions,
+    recall the nearest prediction over roots."""
+    if not away[0]:
+        return Ratio.of(0, 0)
+    close = [[0.0 if hop is None else 1 / (1 + hop / length) for hop in row] for row in away]
+    nearest_root = [max(column) for column in zip(*close, strict=True)]
+    return Ratio.of(sum(nearest_root) / len(nearest_root), sum(map(max, close)) / len(close))

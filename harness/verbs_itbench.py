@@ -1,0 +1,83 @@
+"""Verbs that meet ITBench's own files: `score`, `export`.
+
+Owns: arguments, and what goes to standard output. Registered with the other verbs by `harness/verbs.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Outputs = Annotated[Path, typer.Argument(help="Directory <incident>/<trial>/agent_output.json.")]
+Truths = Annotated[Path, typer.Option("--ground-truth", "-g", help="File or directory of ground truths.")]
+
+
+def score(
+    outputs: Outputs,
+    ground_truth: Truths,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything to this file.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials that each incident owes.")] = None,
+    only_present: Annotated[
+        bool, typer.Option("--only-present", help="Incidents without a folder owe nothing.")
+    ] = False,
+) -> int:
+    """Score stored diagnoses, ours or the official agent's. What is missing or unreadable counts as zero."""
+    from harness.interop.evaluator_outputs import read_outputs
+    from harness.interop.ground_truths import read_ground_truths
+    from harness.report.official_scores import print_scores
+    from harness.scoring.evaluation import score_outputs, summarise
+
+    truths, problems = read_ground_truths(ground_truth)
+    stored, passed_over = read_outputs(outputs, truths, trials, only_present)
+    scored = score_outputs(stored, truths)
+    statistics = summarise(scored)
+    problems += passed_over
+    if json_file is not None:
+        document = {
+            "inputs": {"outputs": str(outputs), "ground_truth": str(ground_truth)},
+            "statistics": statistics,
+            "results": [one.model_dump(mode="json") for one in scored],
+            "problems": [problem._asdict() for problem in problems],
+        }
+        write_json(json_file, document)
+    print_scores(statistics, problems)
+    return 0
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Directory of a stored run.")],
+    to: Annotated[Path, typer.Option(help="Directory to create.")],
+    layout: Annotated[Literal["itbench-evaluator"], typer.Option(help="Whose layout.")] = "itbench-evaluator",
+) -> int:
+    """Write a run's diagnoses in the layout that the official evaluator reads, one tree per arm."""
+    from harness.interop.evaluator_export import export_run
+    from harness.store import RunDirectory
+    from scenarios.loader import catalogue
+
+    stored = RunDirectory(run)
+    plan = stored.read_plan()
+    scenarios = {scenario.key: scenario for scenario in catalogue().all()}
+    keys = dict.fromkeys(spec.scenario for spec in plan.trials)
+    truths = {key: scenarios[key].scored_ground_truth() for key in keys if key in scenarios}
+    index = export_run(plan, stored.records(), truths, to)
+    written = sum(entry["folder"] is not None for entry in index["trials"])
+    typer.echo(f"{written} of {len(index['trials'])} trials written to {to}")
+    for key in keys:
+        if key not in scenarios:
+            typer.echo(f"no ground truth for {key}: it is not in the catalogue", err=True)
+    return 0
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON file atomically. Raises ConfigurationError when that is not possible."""
+    from harness.errors import ConfigurationError, Problem
+    from harness.store import write_atomically
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (json.dumps(document, indent=2) + "\n").encode())
+    except OSError as error:
+        raise ConfigurationError(Problem(str(path), f"cannot be written: {error}")) from None
