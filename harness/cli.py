@@ -22,6 +22,7 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
+  python -m harness scenarios import CHECKOUT | lint [PATH...]         ITBench's own files, and their defects
   python -m harness report RUN                                         rebuild a report without running
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
   python -m harness export RUN --to DIR                                a run as the official evaluator reads it

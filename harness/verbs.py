@@ -14,6 +14,8 @@ scenarios_app = typer.Typer(no_args_is_help=True, help="The catalogue of inciden
 app.add_typer(scenarios_app, name="scenarios")
 app.command()(verbs_itbench.score)
 app.command()(verbs_itbench.export)
+scenarios_app.command("import")(verbs_itbench.import_scenarios)
+scenarios_app.command("lint")(verbs_itbench.lint)
 
 
 @app.command()

@@ -117,11 +117,13 @@ def structure(truth: GroundTruth) -> list[Finding]:
         for where, name in used
         if name and name not in ids
     ]
-    return found + [
-        Finding("alert-without-group", f"alerts[{index}]", f"{alert.alert} names no group")
-        for index, alert in enumerate(truth.alerts)
-        if not alert.group
-    ]
+    if any(alert.group for alert in truth.alerts):  # version 2 never names groups
+        found += [
+            Finding("alert-without-group", f"alerts[{index}]", f"{alert.alert} names no group")
+            for index, alert in enumerate(truth.alerts)
+            if not alert.group
+        ]
+    return found
 
 
 def _filters(index: int, group: Group) -> Iterator[Finding]:

@@ -164,12 +164,9 @@ def test_a_pod_of_the_injected_workload_is_no_drift() -> None:
 
 
 def test_a_file_without_root_and_an_alert_without_group() -> None:
-    rootless = GroundTruth.model_validate(
-        {
-            "groups": [{"id": "a", "kind": "Pod", "filter": ["a-.*"]}],
-            "alerts": [{"alert": "KubePodCrashLooping"}],
-        }
-    )
+    alerts = [{"alert": "KubePodCrashLooping"}, {"alert": "KubePodNotReady", "group": "a"}]
+    groups = [{"id": "a", "kind": "Pod", "filter": ["a-.*"]}]
+    rootless = GroundTruth.model_validate({"groups": groups, "alerts": alerts})
     assert codes(structure(rootless)) == {"no-root", "alert-without-group"}
 
 
