@@ -27,7 +27,7 @@ Verbs:
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
   python -m harness export RUN --to DIR                                a run as the official evaluator reads it
 
-Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
+Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
 VERBS = ("scenarios", "report", "score", "export")

@@ -30,9 +30,12 @@ WIDTH = 110
 
 
 def print_scores(
-    statistics: Mapping[str, Any], problems: Sequence[Problem], console: Console | None = None
+    statistics: Mapping[str, Any],
+    problems: Sequence[Problem],
+    judge: Mapping[str, Any] | None = None,
+    console: Console | None = None,
 ) -> None:
-    """Print per incident, overall and what was counted, to the given console or standard output."""
+    """Print per incident, overall, what was counted and what a judge did, to the console or standard output."""
     console = console or Console()
     console.width = max(console.width, WIDTH)
     console.print(incident_table(statistics))
@@ -44,6 +47,8 @@ def print_scores(
     )
     for code, entry in counts["reasons"].items():
         console.print(f"  {entry['trials']} x {code}: {entry['says']}", markup=False)
+    if judge is not None:
+        console.print(_judge_line(judge), markup=False)
     for problem in problems:
         console.print(f"note: {problem}", markup=False, soft_wrap=True)
 
@@ -78,6 +83,16 @@ def _stem(name: str) -> str:
 def _interval(entry: Mapping[str, Any]) -> str:
     reach = f" [{_number(entry['low'])}, {_number(entry['high'])}]" if entry["low"] is not None else ""
     return _number(entry["mean"]) + reach
+
+
+def _judge_line(judge: Mapping[str, Any]) -> str:
+    asked, found = judge["questions"], judge["rule_judge_agreement"]
+    double = " (test double)" if judge["simulated"] else ""
+    return (
+        f"Judge {judge['model']}{double}: {asked['asked']} questions asked, {asked['cached']} known, "
+        f"{asked['unanswered']} unanswered; rules and judge agree on {_number(found['raw'])} of "
+        f"{found['predictions']} predictions, kappa {_number(found['kappa'])}."
+    )
 
 
 def _number(value: float | None) -> str:
