@@ -5,20 +5,13 @@ Owns: arguments, and what goes to standard output. Registered with the other ver
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from harness.errors import ConfigurationError, Problem
-
-if TYPE_CHECKING:
-    from harness.interop.evaluator_outputs import StoredOutput
-    from harness.scoring.evaluation import ScoredOutput
-    from harness.scoring.judge import Judge
-    from scenarios.schema import GroundTruth
 
 Outputs = Annotated[Path, typer.Argument(help="Directory <incident>/<trial>/agent_output.json.")]
 Truths = Annotated[Path, typer.Option("--ground-truth", "-g", help="File or directory of ground truths.")]
@@ -40,43 +33,16 @@ def score(
     ] = None,
 ) -> int:
     """Score stored diagnoses, ours or the official agent's. What is missing or unreadable counts as zero."""
-    from harness.interop.evaluator_outputs import read_outputs
-    from harness.interop.ground_truths import read_ground_truths
     from harness.report.official_scores import print_scores
-    from harness.scoring.evaluation import score_outputs, summarise
+    from harness.scoring.directory import score_directory
     from harness.scoring.judge import compose_judge
 
     judge = compose_judge(overrides or [], cache)
-    truths, problems = read_ground_truths(ground_truth)
-    stored, passed_over = read_outputs(outputs, truths, trials, only_present)
-    scored = score_outputs(stored, truths)
-    account: dict[str, Any] | None = None
-    if judge is not None:
-        scored, account = asyncio.run(_judged(scored, stored, truths, judge))
-    statistics = summarise(scored)
-    problems += passed_over
+    found = score_directory(outputs, ground_truth, trials, only_present, judge)
     if json_file is not None:
-        document = {
-            "inputs": {"outputs": str(outputs), "ground_truth": str(ground_truth)},
-            "statistics": statistics,
-            "results": [one.model_dump(mode="json") for one in scored],
-            "judge": account,
-            "problems": [problem._asdict() for problem in problems],
-        }
-        write_json(json_file, document)
-    print_scores(statistics, problems, account)
+        write_json(json_file, found | {"problems": [problem._asdict() for problem in found["problems"]]})
+    print_scores(found["statistics"], found["problems"], found["judge"])
     return 0
-
-
-async def _judged(
-    scored: list[ScoredOutput], stored: list[StoredOutput], truths: dict[str, GroundTruth], judge: Judge
-) -> tuple[list[ScoredOutput], dict[str, Any]]:
-    from harness.scoring.judging import judge_outputs
-
-    try:
-        return await judge_outputs(scored, stored, truths, judge)
-    finally:
-        await judge.close()
 
 
 def export(

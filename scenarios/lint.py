@@ -29,6 +29,7 @@ from harness.scoring.matcher import (
     parse_entity,
     root_groups,
 )
+from harness.scoring.propagation import workload_stem
 from scenarios.applications import load_application
 from scenarios.faults import FAULTS
 from scenarios.schema import GroundTruth, Group, PlannedInjection, Scenario
@@ -40,6 +41,8 @@ CODES: dict[str, tuple[Class, str]] = {
     "no-injection": ("A", "nothing is injected"),
     "root-not-injected": ("A", "a root names nothing that the injections touch"),
     "injection-not-rooted": ("A", "an injection touches nothing that a root names"),
+    "root-never-created": ("A", "a root's own name matches no object of application and injections"),
+    "victim-not-named": ("A", "a chaos experiment selects a workload that no group is about"),
     "target-not-created": ("A", "an injection aims at an object that the application does not have"),
     "kind-drift": ("B", "the root's kind differs from the kind of the injected object"),
     "no-literal-match": ("B", "the filter cannot match the injected object's name as it is"),
@@ -58,6 +61,8 @@ UNLISTED_KINDS = frozenset(
 """Kinds whose objects are nobody's manifest: pseudo-kinds, and what cluster and chart options create."""
 MADE_ELSEWHERE = ("Schedule", "Gateway", "Namespace")
 """Kinds that faults aim at and that the fault itself or the cluster's set-up creates."""
+COMPONENT = "app.kubernetes.io/component"
+"""The label by which chaos experiments select pods."""
 POD_SUFFIX = "-7d9c5b8f46-x2x4z"
 REPLICA_SET_SUFFIX = "-7d9c5b8f46"
 
@@ -79,6 +84,8 @@ class Finding(NamedTuple):
 def lint_scenario(scenario: Scenario, part: Literal["published", "corrected"] = "published") -> list[Finding]:
     """Everything that is wrong with one ground truth of a scenario."""
     truth = scenario.scored_ground_truth(part)
+    if not truth.groups and not scenario.disruptions:
+        return []  # a false alarm, rightly without a cause
     created = application_objects(scenario.application, scenario.application_options)
     return [*structure(truth), *against(truth, list(scenario.injections()), created)]
 
@@ -155,6 +162,7 @@ def against(
         if roots and not any(_ways(target, root) for root in roots for target in targets):
             what = f"{planned.fault} touches {_listed(targets)}; no root names any of them"
             found.append(Finding("injection-not-rooted", where, what))
+        found += _victims(where, planned, truth)
         if created is not None:
             found += _target(where, planned, created)
     if created is not None:
@@ -207,12 +215,36 @@ def _target(where: str, planned: PlannedInjection, created: Sequence[ObjectRef])
         yield Finding("target-not-created", where, f"{planned.fault} aims at {aimed}, which nothing creates")
 
 
+def _victims(where: str, planned: PlannedInjection, truth: GroundTruth) -> Iterator[Finding]:
+    """Whether the ground truth speaks of the workload that a chaos experiment hits."""
+    selected = dict.fromkeys(_selected(planned.args.get("scheduleSpec")))
+    about = {workload_stem(group) for group in truth.groups}
+    if selected and truth.propagations and not about.intersection(selected):
+        yield Finding(
+            "victim-not-named", where, f"the experiment selects {', '.join(selected)}; no group does"
+        )
+
+
+def _selected(spec: Any) -> Iterator[str]:
+    """Components that a chaos experiment selects, its target included."""
+    if isinstance(spec, dict):
+        component = spec.get(COMPONENT)
+        if isinstance(component, str):
+            yield component
+        for inner in spec.values():
+            yield from _selected(inner)
+
+
 def _names(truth: GroundTruth, everything: Sequence[ObjectRef]) -> Iterator[Finding]:
+    """Groups without an object; other namespaces than those of application and injections are not known here."""
+    namespaces = {"", *(target.namespace for target in everything)}
     for group in truth.groups:
         alone = RootGroup(group.id, (GroupPattern(group.kind, group.namespace, group.filter),))
-        if normal_kind(group.kind) in UNLISTED_KINDS or any(_ways(target, alone) for target in everything):
+        unknown = normal_kind(group.kind) in UNLISTED_KINDS or group.namespace not in namespaces
+        if unknown or any(_ways(target, alone) for target in everything):
             continue
-        yield Finding("name-never-created", f"groups.{group.id}", f"{_shown(group)} matches no object")
+        code = "root-never-created" if group.root_cause else "name-never-created"
+        yield Finding(code, f"groups.{group.id}", f"{_shown(group)} matches no object")
 
 
 def _ways(target: ObjectRef, root: RootGroup) -> list[Any]:

@@ -29,8 +29,9 @@ def planned(fault: str, kind: str, name: str, namespace: str = "otel-demo", **ar
     return PlannedInjection(fault=fault, args={"kubernetesObject": target, **args})
 
 
-def schedule(name: str, kind: str = "NetworkChaos") -> PlannedInjection:
-    spec = {"type": kind, "networkChaos": {"action": "partition", "mode": "all"}}
+def schedule(name: str, kind: str = "NetworkChaos", selects: str = "checkout") -> PlannedInjection:
+    labels = {"labelSelectors": {"app.kubernetes.io/component": selects}}
+    spec = {"type": kind, "networkChaos": {"action": "partition", "mode": "all", "selector": labels}}
     return planned(CHAOS, "Schedule", name, "chaos-mesh", scheduleSpec=spec)
 
 
@@ -109,7 +110,7 @@ def test_31_a_policy_that_the_manifest_never_creates() -> None:
         truth(("block", "NetworkPolicy", "frontend-block-all-ports")),
         planned("ingress-port-blocking-network-policy", "Deployment", "frontend"),
     )
-    assert codes(found) == {"root-not-injected", "injection-not-rooted", "name-never-created"}
+    assert codes(found) == {"root-not-injected", "injection-not-rooted", "root-never-created"}
     assert suggested_class(found) == "A"
 
 
@@ -120,7 +121,7 @@ def test_58_and_59_a_copied_file_contradicts_one_injection_and_misnames_the_othe
         copied, planned("crashing-kubernetes-workload-init-container", "Deployment", "recommendation")
     )
     for found in (scaled, crashing):
-        assert {"root-not-injected", "injection-not-rooted", "name-never-created"} <= codes(found)
+        assert {"root-not-injected", "injection-not-rooted", "root-never-created"} <= codes(found)
         assert suggested_class(found) == "A"
     assert any("recommendationservice" in finding.what for finding in crashing)
 
@@ -142,6 +143,31 @@ def test_83_and_91_swapped_files() -> None:
     right = lint(truth(("root", "NetworkChaos", fraud)), live)
     assert codes(right) == {"kind-drift", "no-literal-match"}
     assert suggested_class(right) == "B"
+
+
+def test_59_a_root_that_only_an_alias_saves() -> None:
+    aliased = truth(
+        ("features", "ConfigMap", "features"),
+        ("pod", "Pod", "recommendation-.*"),
+        aliases=[["features", "pod"]],
+    )
+    crashing = planned("crashing-kubernetes-workload-init-container", "Deployment", "recommendation")
+    found = lint(aliased, crashing)
+    assert codes(found) == {"kind-drift", "no-literal-match", "root-never-created"}
+    assert suggested_class(found) == "A"
+
+
+def test_91_an_experiment_on_a_workload_that_the_file_does_not_mention() -> None:
+    found = lint(
+        truth(
+            ("root", "NetworkChaos", "fraud-detection-kafka-network-partition"),
+            ("victim", "Pod", "fraud-detection-.*"),
+            propagations=[{"source": "root", "target": "victim"}],
+        ),
+        schedule("fraud-detection-kafka-network-partition", selects="email"),
+    )
+    assert codes(found) == {"kind-drift", "victim-not-named"}
+    assert suggested_class(found) == "A"
 
 
 def test_33_one_of_two_injections_has_no_root() -> None:
@@ -175,11 +201,17 @@ def test_scenarios_without_a_known_conflict_are_clean(scenario: int) -> None:
     assert lint_scenario(catalogue().get(scenario)) == []
 
 
-def test_suggestions_agree_with_the_registry_where_a_machine_can_tell() -> None:
+def test_no_scenario_is_suspected_that_the_registry_holds_for_sound() -> None:
     for scenario in catalogue().all():
         suggested = suggested_class(lint_scenario(scenario))
-        if scenario.conflict.kind in ("none", "B"):
-            assert suggested in (scenario.conflict.kind, "none"), scenario.id
+        if scenario.conflict.kind in ("none", "C"):
+            assert suggested in ("none", "C"), scenario.id
+
+
+def test_every_corrected_ground_truth_names_what_is_injected() -> None:
+    for scenario in catalogue().all():
+        if scenario.corrected is not None:
+            assert "A" not in {one.suggests for one in lint_scenario(scenario, "corrected")}, scenario.id
 
 
 def test_every_code_has_a_class_and_a_meaning() -> None:
