@@ -108,13 +108,7 @@ def import_scenario(checkout: Checkout, scenario_id: int, version: str) -> Impor
         "ground_truth": loadable(truth).model_dump(mode="json", exclude_defaults=True),
         "solutions": translate(index.get("solutions"), found.problems),
     }
-    found.text = yaml.safe_dump(
-        {key: value for key, value in document.items() if value not in ([], {}, None)},
-        sort_keys=False,
-        allow_unicode=True,
-        width=110,
-    )
-    _load(found)
+    _load(found, document)
     return found
 
 
@@ -142,8 +136,10 @@ def write_scenarios(imported: Sequence[Imported], to: Path) -> list[Path]:
     return list(files)
 
 
-def _load(found: Imported) -> None:
-    """Let the loader of scenario files decide whether it is one."""
+def _load(found: Imported, document: Mapping[str, Any]) -> None:
+    """Write the scenario file and let the loader of scenario files decide whether it is one."""
+    filled = {key: value for key, value in document.items() if value not in ([], {}, None)}
+    found.text = yaml.safe_dump(filled, sort_keys=False, allow_unicode=True, width=110)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / f"{found.id:03d}.yaml"
         path.write_text(found.text, encoding="utf-8")

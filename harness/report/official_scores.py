@@ -66,18 +66,14 @@ def overall_table(statistics: Mapping[str, Any]) -> Table:
     """One row per metric: means over incidents with their intervals, and what they rest on."""
     overall = statistics["overall"]
     table = Table("metric, mean [95 %]", *PARTS.values(), "trials", box=box.SIMPLE_HEAD, pad_edge=False)
-    stems = dict.fromkeys(_stem(name) for name in overall)
-    for stem in stems:
-        parts = [overall[f"{stem}_{part}"] for part in PARTS if f"{stem}_{part}" in overall]
+    ratios = {name.removesuffix("_f1") for name in overall if name.endswith("_f1")}
+    stems = [name.rpartition("_")[0] if name.rpartition("_")[0] in ratios else name for name in overall]
+    for stem in dict.fromkeys(stems):
+        parts = [overall[f"{stem}_{part}"] for part in PARTS] if stem in ratios else []
         cells = [_interval(part) for part in parts] if parts else ["", "", _interval(overall[stem])]
         trials = max(part["trials"] for part in parts or [overall[stem]])
         table.add_row(Text(stem), *map(Text, cells), str(trials))
     return table
-
-
-def _stem(name: str) -> str:
-    stem, _, part = name.rpartition("_")
-    return stem if part in PARTS else name
 
 
 def _interval(entry: Mapping[str, Any]) -> str:

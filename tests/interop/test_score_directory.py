@@ -124,6 +124,7 @@ def test_the_terminal_names_what_was_passed_over(handmade: Path, capsys: pytest.
     scored(handmade)
     shown = capsys.readouterr().out
     assert "12 trials of 6 incidents: 10 read, 2 counted as zero." in shown
+    assert "precision_at_full_recall" in shown
     assert "notes: is no incident of the ground truth" in shown
     assert "its name is not all digits" in shown
 
