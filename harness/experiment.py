@@ -18,7 +18,7 @@ from harness.executors import create_executor
 from harness.progress import Progress
 from harness.protocols import Briefing
 from harness.records import Plan, TrialSpec
-from harness.runner import compose_arms, create_models, preflight
+from harness.runner import compose_arms, create_models, pairs, preflight
 from harness.store import RunDirectory
 from harness.trial import TrialOutput
 from interventions.registry import Intervention
@@ -88,7 +88,7 @@ def build_plan(config: ExperimentConfig) -> Plan:
 
 def expand(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> list[TrialSpec]:
     """Scenario x repeat x model x arm, neighbours sharing scenario and seed."""
-    agent = config.agent["kind"]
+    systems = pairs(config)
     return [
         TrialSpec(
             trial_id=f"{scenario.id}.{model}.{agent}.{arm}.r{repeat}",
@@ -101,7 +101,7 @@ def expand(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> list[Tria
         )
         for scenario in scenarios
         for repeat in range(config.repeats)
-        for model in config.models
+        for model, agent in systems
         for arm in config.arms
     ]
 

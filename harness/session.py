@@ -29,8 +29,10 @@ from harness.protocols import (
     RequestedCall,
     Ruling,
     Silence,
+    ToolSchema,
 )
-from harness.records import PlantedFailure, Submission
+from harness.records import PlantedFailure, Submission, Usage, UsageSource
+from harness.roles import Roles
 from harness.tools.submit import SUBMIT, parse_submission
 from harness.tools.toolbox import Toolbox
 from harness.trace import (
@@ -81,6 +83,8 @@ class Session:
         """Reason code of the last refused submission, when it broke the contract."""
         self.planted: list[PlantedFailure] = []
         self.firings: dict[str, int] = {}
+        self.usage_source: UsageSource = "measured"
+        self.roles = Roles()
         self._began = environment.now()
         self._calls = 0
 
@@ -99,17 +103,31 @@ class Session:
     def open(self, role: str = "agent", system: str | None = None, task: str | None = None) -> list[Message]:
         """The first messages of a conversation; recorded in the trace."""
         system, task = system or self.system, task or self.task
-        self._add(SystemMessage(text=system, role=role))
+        limited = self.roles.limited(role)
+        tools = [schema.name for schema in self.offered(role)] if limited else None
+        self._add(SystemMessage(text=system, tools=tools, role=role))
         self._add(UserMessage(text=task, role=role))
         return [{"role": "system", "content": system}, {"role": "user", "content": task}]
+
+    def offered(self, role: str = "agent") -> Sequence[ToolSchema]:
+        """The tools that a role is offered."""
+        return self.roles.offered(role, self.toolbox.schemas())
+
+    def tell(self, text: str, role: str = "agent") -> Message:
+        """Something that the agent's architecture tells its model; recorded in the trace."""
+        self._add(UserMessage(text=text, role=role))
+        return {"role": "user", "content": text}
+
+    def note(self, event: Event) -> None:
+        """Record something that happened inside the agent's architecture."""
+        self._add(event)
 
     async def ask(self, messages: list[Message], role: str = "agent") -> ModelReply:
         """Ask the model and append its answer to `messages`. Raises AgentError when a budget is used up."""
         self.budget.check(self.elapsed)
         ruling = await self._review(ProposedModelCall(messages), "model_call")
         sent = ruling.replacement if ruling.kind == "rewrite" else messages
-        schemas = [*self.toolbox.schemas(), SUBMIT]
-        reply = await self.model.complete(ModelRequest(sent, schemas, self.seed))
+        reply = await self.model.complete(ModelRequest(sent, self.offered(role), self.seed))
         if self.environment.virtual_time:
             await self.environment.elapse(reply.latency_s)
         self._record_reply(reply, role)
@@ -123,6 +141,8 @@ class Session:
         for call in calls:
             if self.done:
                 text = "The incident is closed; this call was not run."
+            elif (answer := self._inside(call, role)) is not None:
+                text = answer
             elif call.name == SUBMIT.name:
                 text = await self._submit(call, role)
             else:
@@ -134,8 +154,23 @@ class Session:
         """The model called no tool: what it is told."""
         ruling = await self._review(Silence(text), "silence")
         told = ruling.feedback if ruling.kind == "deny" else NUDGE
-        self._add(UserMessage(text=told, role=role))
-        return {"role": "user", "content": told}
+        return self.tell(told, role)
+
+    def request(self, name: str, arguments: str) -> RequestedCall:
+        """A call by an agent that brings its own model: it counts as a turn, and gets the id to be cited.
+
+        Raises AgentError when a budget is used up.
+        """
+        self.budget.check(self.elapsed)
+        self.budget.charge(Usage(calls=1))
+        return self._renamed(RequestedCall("", name, arguments))
+
+    def report_usage(self, model: str, usage: Usage) -> None:
+        """An agent that brings its own model says what that consumed."""
+        self.usage_source = "reported"
+        self.budget.charge(usage)
+        spent = usage.model_dump(exclude={"calls", "retries"})
+        self._add(ModelCall(model=model, finish="reported", **spent))
 
     # --- what a guard sees (protocols.Operator) -----------------------------------------------------------
 
@@ -172,6 +207,16 @@ class Session:
         ruling = await self._review(observed, "tool_result", call.id)
         text = ruling.replacement if ruling.kind == "rewrite" else outcome.text
         return self._answer(call, ok=outcome.ok, text=text, role=role)
+
+    def _inside(self, call: RequestedCall, role: str) -> str | None:
+        """What the agent's architecture answers itself. Guards sit in front of the tools and do not see it."""
+        args = arguments_of(call)
+        answer = self.roles.answer(role, call.name, args)
+        if answer is None or answer.ok:
+            return answer and f"[{call.id}] {answer.text}"
+        mutating = self.toolbox.mutates(call.name, args)
+        self._add(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
+        return self._answer(call, ok=False, text=f"Error: {answer.text}", role=role, executed=False)
 
     async def _run_tool(self, name: str, arguments: str | Mapping[str, Any]) -> Any:
         outcome = await self.environment.run(lambda: self.toolbox.call(name, arguments))
