@@ -126,6 +126,16 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
     detail: str = ""
 
 
+class ProgramOutput(Event, frozen=True, kw_only=True, tag="program_output"):
+    """The end of what an external agent's program wrote, for the reader of a report."""
+
+    observer: ClassVar[bool] = True
+    stream: str
+    """stdout | stderr."""
+    text: str
+    total_bytes: int
+
+
 class AlertsObserved(Event, frozen=True, kw_only=True, tag="alerts_observed"):
     """Alerts that were firing, for the reader of a report; the agent did not see this."""
 
@@ -145,6 +155,7 @@ AnyEvent = (
     | PhaseChange
     | Final
     | Ended
+    | ProgramOutput
     | AlertsObserved
 )
 
