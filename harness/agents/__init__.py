@@ -6,7 +6,8 @@ team            several roles with conversations of their own that hand work to 
 external        somebody else's program, which works through MCP and brings its own model
 
 An agent class has `Config`, a pydantic model of its fields that refuses unknown keys, and takes one in its
-constructor; `own_model = True` on the class says that it never asks the harness for a model.
+constructor; `own_model = True` on the class says that it never asks the harness for a model, and a property
+`digest` is a hash of what its behaviour depends on beside the configuration and this package.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -33,6 +35,13 @@ class ExternalAgent:
 
     def __init__(self, config: ExternalConfig) -> None:
         self._config = config
+
+    @property
+    def digest(self) -> str:
+        """Hash of the files that the command line names: a program that changed is another agent."""
+        files = [Path(argument) for argument in self._config.argv if os.sep in argument]
+        content = b"".join(path.read_bytes() for path in files if path.is_file())
+        return hashlib.sha256(content).hexdigest()[:16]
 
     async def run(self, session: Session) -> None:
         """Let the program work. Raises the TrialError that ended it, ConfigurationError if it cannot start."""
