@@ -49,10 +49,10 @@ class Rights:
     controls: Sequence[Control] = ()
 
     def offered(self, schemas: Sequence[ToolSchema]) -> list[ToolSchema]:
-        """Of the tools of an environment those that the role is offered, its own ones after them."""
-        own = [control.schema for control in self.controls]
-        submit = [SUBMIT] if self.may_submit else []
-        return [*(schema for schema in schemas if schema.name in self.tools), *own, *submit]
+        """Of everything that is offered what is for the role, its own tools last. Rights are about the
+        environment's tools and `submit`: what else is offered, such as a guard's tool, is for all roles."""
+        kept = [schema for schema in schemas if not self._withheld(schema.name)]
+        return [*kept, *(control.schema for control in self.controls)]
 
     def answer(self, role: str, name: str, args: Mapping[str, Any]) -> Answer | None:
         """What comes of a call that is a control, or that the role may not make; None for any other."""
@@ -62,12 +62,15 @@ class Rights:
                 return Answer(True, control.act(args))
             except ToolError as error:
                 return Answer(False, str(error))
-        exists = name == SUBMIT.name or name in TOOLS
-        if not exists or name in self.tools or (name == SUBMIT.name and self.may_submit):
+        if not self._withheld(name):
             return None
         own = [control.schema.name for control in self.controls]
         names = ", ".join([*(known for known in TOOLS if known in self.tools), *own])
         return Answer(False, f"{name} is not for the {role} to call. Tools of the {role}: {names}")
+
+    def _withheld(self, name: str) -> bool:
+        """It exists, but not for this role."""
+        return not self.may_submit if name == SUBMIT.name else name in TOOLS and name not in self.tools
 
 
 class Roles:
@@ -85,9 +88,9 @@ class Roles:
         return role in self._rights
 
     def offered(self, role: str, schemas: Sequence[ToolSchema]) -> Sequence[ToolSchema]:
-        """Of the tools of an environment those that a role is offered."""
+        """Of everything that is offered what is for a role."""
         rights = self._rights.get(role)
-        return rights.offered(schemas) if rights else [*schemas, SUBMIT]
+        return rights.offered(schemas) if rights else schemas
 
     def answer(self, role: str, name: str, args: Mapping[str, Any]) -> Answer | None:
         """See Rights.answer; None where the role has no limits."""

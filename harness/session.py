@@ -104,30 +104,26 @@ class Session:
         """The first messages of a conversation; recorded in the trace."""
         system, task = system or self.system, task or self.task
         limited = self.roles.limited(role)
-        tools = [schema.name for schema in self.offered(role)] if limited else None
-        self._add(SystemMessage(text=system, tools=tools, role=role))
-        self._add(UserMessage(text=task, role=role))
+        tools = [schema.name for schema in self.tools(role)] if limited else None
+        self.record(SystemMessage(text=system, tools=tools, role=role))
+        self.record(UserMessage(text=task, role=role))
         return [{"role": "system", "content": system}, {"role": "user", "content": task}]
 
-    def offered(self, role: str = "agent") -> Sequence[ToolSchema]:
+    def tools(self, role: str = "agent") -> Sequence[ToolSchema]:
         """The tools that a role is offered."""
-        return self.roles.offered(role, self.toolbox.schemas())
+        return self.roles.offered(role, [*self.toolbox.schemas(), SUBMIT])
 
     def tell(self, text: str, role: str = "agent") -> Message:
         """Something that the agent's architecture tells its model; recorded in the trace."""
-        self._add(UserMessage(text=text, role=role))
+        self.record(UserMessage(text=text, role=role))
         return {"role": "user", "content": text}
-
-    def note(self, event: Event) -> None:
-        """Record something that happened inside the agent's architecture."""
-        self._add(event)
 
     async def ask(self, messages: list[Message], role: str = "agent") -> ModelReply:
         """Ask the model and append its answer to `messages`. Raises AgentError when a budget is used up."""
         self.budget.check(self.elapsed)
         ruling = await self._review(ProposedModelCall(messages), "model_call")
         sent = ruling.replacement if ruling.kind == "rewrite" else messages
-        reply = await self.model.complete(ModelRequest(sent, self.offered(role), self.seed))
+        reply = await self.model.complete(ModelRequest(sent, self.tools(role), self.seed))
         if self.environment.virtual_time:
             await self.environment.elapse(reply.latency_s)
         self._record_reply(reply, role)
@@ -170,7 +166,7 @@ class Session:
         self.usage_source = "reported"
         self.budget.charge(usage)
         spent = usage.model_dump(exclude={"calls", "retries"})
-        self._add(ModelCall(model=model, finish="reported", **spent))
+        self.record(ModelCall(model=model, finish="reported", **spent))
 
     # --- what a guard sees (protocols.Operator) -----------------------------------------------------------
 
@@ -195,7 +191,7 @@ class Session:
     async def _call(self, call: RequestedCall, role: str) -> str:
         args = arguments_of(call)
         mutating = self.toolbox.mutates(call.name, args)
-        self._add(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
+        self.record(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
         ruling = await self._review(
             ProposedToolCall(call.id, call.name, args, mutating), "tool_call", call.id
         )
@@ -215,7 +211,7 @@ class Session:
         if answer is None or answer.ok:
             return answer and f"[{call.id}] {answer.text}"
         mutating = self.toolbox.mutates(call.name, args)
-        self._add(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
+        self.record(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
         return self._answer(call, ok=False, text=f"Error: {answer.text}", role=role, executed=False)
 
     async def _run_tool(self, name: str, arguments: str | Mapping[str, Any]) -> Any:
@@ -225,7 +221,7 @@ class Session:
         return outcome
 
     async def _submit(self, call: RequestedCall, role: str) -> str:
-        self._add(ToolCall(call_id=call.id, name=call.name, args=arguments_of(call), role=role))
+        self.record(ToolCall(call_id=call.id, name=call.name, args=arguments_of(call), role=role))
         try:
             submission = parse_submission(call.arguments)
         except AgentError as error:
@@ -237,7 +233,7 @@ class Session:
             return self._answer(call, ok=False, text=ruling.feedback, role=role, executed=False)
         self.submission = submission
         answer = self._answer(call, ok=True, text="Submission accepted.", role=role)
-        self._add(Final(submission=submission.model_dump(), forced=ruling.kind == "forced", role=role))
+        self.record(Final(submission=submission.model_dump(), forced=ruling.kind == "forced", role=role))
         return answer
 
     async def _review(self, event: GuardEvent, on: str, call_id: str = "") -> Ruling:
@@ -249,7 +245,7 @@ class Session:
             if ruling.kind == "allow":
                 continue
             self.firings[guard.name] = self.firings.get(guard.name, 0) + 1
-            self._add(
+            self.record(
                 GuardFired(
                     guard=guard.name,
                     ruling=ruling.kind,
@@ -272,7 +268,7 @@ class Session:
         usage = reply.usage.model_copy(update={"calls": 1})
         self.budget.charge(usage)
         self.planted.extend(reply.planted)
-        self._add(
+        self.record(
             ModelCall(
                 model=self.model.name,
                 input_tokens=usage.input_tokens,
@@ -286,7 +282,7 @@ class Session:
             )
         )
         if reply.text or reply.reasoning:
-            self._add(AssistantMessage(text=reply.text, reasoning=reply.reasoning, role=role))
+            self.record(AssistantMessage(text=reply.text, reasoning=reply.reasoning, role=role))
 
     def _renamed(self, call: RequestedCall) -> RequestedCall:
         """Give a call the short id by which the agent can cite it."""
@@ -295,12 +291,13 @@ class Session:
 
     def _answer(self, call: RequestedCall, *, ok: bool, text: str, role: str, executed: bool = True) -> str:
         shown = f"[{call.id}] {text}"
-        self._add(
+        self.record(
             ToolResult(call_id=call.id, name=call.name, ok=ok, text=shown, executed=executed, role=role)
         )
         return shown
 
-    def _add(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
+        """Add an event to the trace."""
         self.trace.add(event, at=round(self.elapsed, 3))
 
 

@@ -88,7 +88,7 @@ class StateMachineAgent:
             if session.done or not phase.ended():
                 return
             change = phase.change()
-            session.note(change)
+            session.record(change)
             phase = Phase(change.target, self._config, self._visits)
             session.roles.assign(phase.name, phase.rights())
             messages.append(session.tell(phase.text(), phase.name))

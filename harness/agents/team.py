@@ -86,7 +86,7 @@ class TeamAgent:
             await work(session, messages, role, self._handed_over)
             if session.done or self._message is None:
                 return
-            session.note(self._message)
+            session.record(self._message)
             role = self._message.receiver
 
     def _handed_over(self) -> bool:

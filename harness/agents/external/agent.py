@@ -73,7 +73,7 @@ class ExternalAgent:
         for stream, text in program.kept.items():
             if text:
                 shown = text.decode(errors="replace")
-                session.note(ProgramOutput(stream=stream, text=shown, total_bytes=program.seen[stream]))
+                session.record(ProgramOutput(stream=stream, text=shown, total_bytes=program.seen[stream]))
         await desk.close()
         return (code if ended else 0), program.last_words()
 

@@ -80,7 +80,7 @@ class Desk:
 
     def schemas(self) -> Sequence[ToolSchema]:
         """Everything that can be called."""
-        return [READ_TASK, *self._session.offered(), REPORT_USAGE]
+        return [READ_TASK, *self._session.tools(), REPORT_USAGE]
 
     def task(self) -> dict[str, Any]:
         """What the program is told at the start."""
