@@ -23,11 +23,12 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
   python -m harness report RUN                                         rebuild a report without running
+  python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report")
+VERBS = ("scenarios", "report", "serve")
 FAILED, WRONG = 1, 2
 
 
