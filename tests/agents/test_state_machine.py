@@ -7,7 +7,7 @@ import pytest
 from harness.agents import create_agent
 from harness.errors import ConfigurationError
 from harness.trace import PhaseChange, ToolCall, ToolResult
-from tests.agents.trials import ANSWER, CULPRIT, ScriptedModel, agent_fields, play
+from tests.agents.trials import ANSWER, CULPRIT, agent_fields, play, scripted
 
 READ = ("k8s_spec_change_analysis", {})
 UNDO = ("rollout_undo", {"name": "shipping", "namespace": "otel-demo"})
@@ -27,7 +27,7 @@ WAY = [
 
 
 def test_the_phases_lead_from_triage_to_the_answer() -> None:
-    played = play(agent_fields("state_machine"), ScriptedModel(WAY))
+    played = play(agent_fields("state_machine"), scripted(WAY))
     assert played.record.verdict is not None
     assert played.record.verdict.all_clear
     assert [(change.source, change.outcome, change.target) for change in played.of(PhaseChange)] == [
@@ -42,7 +42,7 @@ def test_the_phases_lead_from_triage_to_the_answer() -> None:
 
 
 def test_each_phase_has_its_text_and_its_tools_in_one_conversation() -> None:
-    model = ScriptedModel(WAY)
+    model = scripted(WAY)
     play(agent_fields("state_machine"), model)
     offered = [{tool.name for tool in request.tools} for request in model.requests]
     assert "rollout_undo" not in offered[2]
@@ -55,7 +55,7 @@ def test_each_phase_has_its_text_and_its_tools_in_one_conversation() -> None:
 
 
 def test_what_a_phase_does_not_permit_is_refused() -> None:
-    played = play(agent_fields("state_machine"), ScriptedModel([UNDO, end("fixed"), *["Done."] * 3]))
+    played = play(agent_fields("state_machine"), scripted([UNDO, end("fixed"), *["Done."] * 3]))
     first, second = played.of(ToolResult)
     assert "rollout_undo is not for the triage to call" in first.text
     assert second.text == "[c2] Error: outcome: expected one of scoped, found 'fixed'"
@@ -65,7 +65,7 @@ def test_what_a_phase_does_not_permit_is_refused() -> None:
 def test_a_phase_is_entered_no_more_often_than_permitted_and_ends_in_no_dead_end() -> None:
     fields = agent_fields("state_machine") | {"visits": 1}
     lines = [end("scoped"), end("cause_found"), end("changed"), end("still_failing"), end("recovered")]
-    played = play(fields, ScriptedModel([*lines, ("submit", ANSWER)]))
+    played = play(fields, scripted([*lines, ("submit", ANSWER)]))
     assert played.record.status == "scored"
     (refused,) = [result for result in played.of(ToolResult) if not result.ok]
     assert "expected one of recovered" in refused.text

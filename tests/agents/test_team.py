@@ -7,7 +7,8 @@ import pytest
 from harness.agents import create_agent
 from harness.errors import ConfigurationError
 from harness.trace import AgentMessage, SystemMessage, ToolCall, ToolResult, UserMessage
-from tests.agents.trials import ANSWER, CULPRIT, ScriptedModel, agent_fields, play
+from tests.agents.trials import ANSWER, CULPRIT, agent_fields, play, scripted
+from tests.scripted_model import ScriptedModel
 
 READ = ("k8s_spec_change_analysis", {})
 UNDO = ("rollout_undo", {"name": "shipping", "namespace": "otel-demo"})
@@ -25,7 +26,7 @@ def tools_of(model: ScriptedModel, request: int) -> set[str]:
 
 def test_a_chain_passes_the_work_on_and_the_last_role_submits() -> None:
     lines = [READ, to("remediator", evidence=["c1"]), UNDO, to("verifier"), READ, ("submit", ANSWER)]
-    played = play(agent_fields("team"), ScriptedModel(lines))
+    played = play(agent_fields("team"), scripted(lines))
     assert played.record.status == "scored"
     assert played.record.verdict is not None
     assert played.record.verdict.all_clear
@@ -42,9 +43,7 @@ def test_a_chain_passes_the_work_on_and_the_last_role_submits() -> None:
 
 
 def test_a_role_reads_its_own_conversation_and_the_message_but_not_the_senders_work() -> None:
-    model = ScriptedModel(
-        [READ, to("remediator", "Undo shipping.", evidence=["c1"]), *["Nothing to do."] * 3]
-    )
+    model = scripted([READ, to("remediator", "Undo shipping.", evidence=["c1"]), *["Nothing to do."] * 3])
     play(agent_fields("team"), model, additions=["Mind the budget."])
     system, task, message = model.requests[2].messages
     assert "Mind the budget." in system["content"]
@@ -54,7 +53,7 @@ def test_a_role_reads_its_own_conversation_and_the_message_but_not_the_senders_w
 
 
 def test_a_role_is_offered_its_own_tools_only() -> None:
-    model = ScriptedModel([to("remediator"), to("verifier"), ("submit", ANSWER)])
+    model = scripted([to("remediator"), to("verifier"), ("submit", ANSWER)])
     played = play(agent_fields("team"), model)
     assert "rollout_undo" not in tools_of(model, 0)
     assert {"hand_over", "rollout_undo"} <= tools_of(model, 1)
@@ -67,7 +66,7 @@ def test_a_role_is_offered_its_own_tools_only() -> None:
 
 @pytest.mark.parametrize("call", [UNDO, ("submit", ANSWER)])
 def test_a_call_outside_the_role_is_not_run_and_stays_visible(call: tuple[str, dict[str, object]]) -> None:
-    model = ScriptedModel([call, to("remediator"), to("verifier"), ("submit", ANSWER)])
+    model = scripted([call, to("remediator"), to("verifier"), ("submit", ANSWER)])
     played = play(agent_fields("team"), model)
     refused = played.of(ToolResult)[0]
     assert (refused.name, refused.ok, refused.executed) == (call[0], False, False)
@@ -80,7 +79,7 @@ def test_a_call_outside_the_role_is_not_run_and_stays_visible(call: tuple[str, d
 
 
 def test_a_hand_over_to_nobody_is_an_error_that_the_role_can_correct() -> None:
-    model = ScriptedModel([to("boss"), to("remediator", ""), to("remediator"), *["Done."] * 3])
+    model = scripted([to("boss"), to("remediator", ""), to("remediator"), *["Done."] * 3])
     played = play(agent_fields("team"), model)
     texts = [result.text for result in played.of(ToolResult)]
     assert texts == [
@@ -92,14 +91,14 @@ def test_a_hand_over_to_nobody_is_an_error_that_the_role_can_correct() -> None:
 
 
 def test_calls_after_a_hand_over_in_the_same_answer_are_not_run() -> None:
-    model = ScriptedModel([[to("remediator"), READ], to("verifier"), ("submit", ANSWER)])
+    model = scripted([[to("remediator"), READ], to("verifier"), ("submit", ANSWER)])
     played = play(agent_fields("team"), model)
     assert [call.name for call in played.of(ToolCall)] == ["submit"]
 
 
 def test_the_verifier_can_send_work_back_as_often_as_the_cycle_permits() -> None:
     back = [to("verifier"), to("remediator", "Not fixed.")]
-    model = ScriptedModel([to("remediator"), *back, *back, to("verifier"), ("submit", ANSWER)])
+    model = scripted([to("remediator"), *back, *back, to("verifier"), ("submit", ANSWER)])
     played = play(agent_fields("team_cyclic"), model)
     assert played.record.status == "scored"
     assert [message.receiver for message in played.of(AgentMessage)].count("remediator") == 3
@@ -115,7 +114,7 @@ def test_a_lead_directs_the_others_who_report_back() -> None:
         *(to("remediator", "Undo it."), UNDO, to("lead", "Undone.")),
         ("submit", ANSWER),
     ]
-    model = ScriptedModel(lines)
+    model = scripted(lines)
     played = play(agent_fields("team_hierarchical"), model)
     assert played.record.status == "scored"
     assert tools_of(model, 0) == {"hand_over", "submit"}
@@ -125,7 +124,7 @@ def test_a_lead_directs_the_others_who_report_back() -> None:
 
 
 def test_the_budget_is_the_teams_not_the_roles() -> None:
-    model = ScriptedModel([READ, to("remediator"), READ])
+    model = scripted([READ, to("remediator"), READ])
     played = play(agent_fields("team"), model, turns=3)
     assert played.record.reason == "budget_turns"
 

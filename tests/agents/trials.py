@@ -1,72 +1,29 @@
-"""Trials of one scenario on the simulated cluster, for agents of every kind."""
+"""Trials of agents of every kind on the simulated cluster."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from harness.agents import create_agent
 from harness.budget import BudgetConfig
-from harness.config import EnvironmentConfig, VerdictConfig
-from harness.environments.simulated.environment import SimulatedEnvironment
-from harness.errors import Problem
 from harness.models.own import OwnModel
-from harness.protocols import Guard, Model, ModelReply, ModelRequest, RequestedCall
-from harness.records import TrialRecord, TrialSpec, Usage
-from harness.trace import Event, decode
-from harness.trial import Setting, run_trial
-from scenarios.loader import catalogue
+from harness.protocols import Guard, Model
+from harness.records import TrialRecord
+from harness.trace import Event
+from tests.experiment import sessions
+from tests.scripted_model import Call, ScriptedModel, answer
 
-SCENARIO = 16
-CULPRIT = "otel-demo/Deployment/shipping"
 CONF = Path(__file__).resolve().parents[2] / "conf" / "agent"
-ANSWER = {
-    "entities": [
-        {"name": CULPRIT, "contributing_factor": True, "reasoning": "changed last", "evidence": "[c1]"}
-    ],
-    "propagations": [],
-    "alerts_explained": [],
-    "resolved": False,
-    "resolution_evidence": "",
-}
-Line = tuple[str, dict[str, Any]] | str
-"""A tool call, or words without one."""
+CULPRIT = sessions.SHIPPING
+_, ANSWER = answer((CULPRIT, "[c1]"))
 
 
-class ScriptedModel:
-    """Says its lines, whoever asks, and keeps what it was sent."""
-
-    name = "scripted"
-    simulated = True
-
-    def __init__(self, lines: Sequence[Line | list[Line]]) -> None:
-        self._lines = list(lines)
-        self.requests: list[ModelRequest] = []
-
-    def problems(self, money_budget: bool = False) -> Sequence[Problem]:
-        return ()
-
-    async def complete(self, request: ModelRequest) -> ModelReply:
-        self.requests.append(
-            ModelRequest([dict(message) for message in request.messages], list(request.tools), request.seed)
-        )
-        line = self._lines.pop(0)
-        lines = line if isinstance(line, list) else [line]
-        calls = [
-            RequestedCall(f"x{number}", each[0], json.dumps(each[1]))
-            for number, each in enumerate(lines)
-            if not isinstance(each, str)
-        ]
-        text = " ".join(each for each in lines if isinstance(each, str))
-        return ModelReply(text, calls, usage=Usage(calls=1, input_tokens=10, output_tokens=5))
-
-    async def close(self) -> None:
-        pass
+def scripted(lines: Sequence[str | Call | Sequence[Call]]) -> ScriptedModel:
+    """A model that says these lines, whoever asks: words, one call, or several calls at once."""
+    return ScriptedModel([[line] if isinstance(line, tuple) else line for line in lines])  # type: ignore[list-item]
 
 
 class Played(NamedTuple):
@@ -76,6 +33,7 @@ class Played(NamedTuple):
     events: list[Event]
 
     def of(self, kind: type[Any]) -> list[Any]:
+        """Its events of one type."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
@@ -86,26 +44,12 @@ def agent_fields(name: str) -> dict[str, Any]:
 
 
 def play(
-    fields: dict[str, Any],
+    fields: Mapping[str, Any],
     model: Model | None = None,
     guards: Callable[[], Sequence[Guard]] = tuple,
     additions: Sequence[str] = (),
     **budget: Any,
 ) -> Played:
     """One trial of an agent with these fields."""
-    (scenario,) = catalogue().select([SCENARIO])
-    model = model or OwnModel()
-    spec = TrialSpec(
-        trial_id="t", scenario=scenario.key, model=model.name, agent="a", arm="baseline", repeat=0, seed=7
-    )
-    setting = Setting(
-        scenario=scenario,
-        environment=lambda: SimulatedEnvironment(EnvironmentConfig(), VerdictConfig()),
-        model=model,
-        agent=lambda: create_agent("a", fields),
-        guards=guards,
-        prompt_additions=additions,
-        budget=BudgetConfig(**budget),
-    )
-    output = asyncio.run(run_trial(spec, setting))
-    return Played(output.record, decode(output.trace))
+    limits = BudgetConfig(**budget)
+    return Played(*sessions.play(model or OwnModel(), guards, additions, budget=limits, agent=fields))
