@@ -8,6 +8,7 @@ end is a guard and knows nothing of these phases.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -140,7 +141,7 @@ class Phase:
         outcome = text_argument(args, "outcome", list(self.outcomes))
         self._said = text_argument(args, "summary")
         self.outcome = outcome
-        return f"Phase {self.name} ended with outcome {outcome}."
+        return json.dumps({"ended": self.name, "outcome": outcome})
 
 
 def finish_schema(outcomes: list[str]) -> ToolSchema:

@@ -8,6 +8,7 @@ enforcement of a role's tools (harness/roles.py, harness/session.py).
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -131,7 +132,7 @@ class TeamAgent:
 
         def hand_over(args: Mapping[str, Any]) -> str:
             self._message = message_of(role, receivers, args)
-            return f"Handed over to the {self._message.receiver}."
+            return json.dumps({"handed_over_to": self._message.receiver})
 
         controls = [Control(hand_over_schema(receivers), hand_over)] if receivers else []
         return Rights(tool_names(config.tools), config.may_submit or not receivers, controls)
