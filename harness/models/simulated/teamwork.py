@@ -22,6 +22,7 @@ LOOK = "alert_summary"
 """Who has this tool can see for itself."""
 INVESTIGATE, REMEDIATE, VERIFY = r"investig|diagnos|triage", r"remed|repair|fix", r"verif|review|check"
 NEXT = {INVESTIGATE: REMEDIATE, REMEDIATE: VERIFY}
+PASSING_ON = "My part is done; I pass the work on."
 _FROM = re.compile(r"\A\s*message from (?:the )?(\w+)", re.I)
 _CAUSE = re.compile(r"root cause: (\S+/[A-Z]\w+/[\w.-]*\w)", re.I)
 _CARRIED_OVER = frozenset({"premature_termination", "history_loss"})
@@ -64,9 +65,7 @@ def passed_on(step: Step, tools: Sequence[ToolSchema], beliefs: Beliefs) -> Step
     cited = re.findall(r"c\d+", cite(beliefs, beliefs.leading)) if beliefs.leading else []
     args |= {name: cited for name in passing.lists if cited}
     planted = tuple(failure for failure in step.planted if failure[0] in _CARRIED_OVER)
-    return replace(
-        step, name=passing.name, args=args, said="My part is done; I pass the work on.", planted=planted
-    )
+    return replace(step, name=passing.name, args=args, said=PASSING_ON, planted=planted)
 
 
 def passing_of(tool: ToolSchema) -> Passing | None:
