@@ -179,3 +179,23 @@ def test_a_container_gets_no_network_no_capabilities_and_no_secret_on_its_comman
     assert "--network none --cap-drop ALL" in line
     assert line.endswith("--env KEY mine:1 solve")
     assert "s3cret" not in line
+
+
+FAKE_DOCKER = """#!/bin/sh
+echo "$@" >> "$DOCKER_LOG"
+if [ "$1" = run ]; then exec sleep 600; fi
+"""
+
+
+def test_a_container_is_killed_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker, log = tmp_path / "docker", tmp_path / "log"
+    docker.write_text(FAKE_DOCKER)
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("DOCKER_LOG", str(log))
+    fields = {"image": "mine:1", "transport": "stdio", "wall_seconds": 1, "pass_env": ["DOCKER_LOG"]}
+    played = play({"kind": "external", **fields})
+    assert played.record.reason == "budget_time"
+    started, killed = log.read_text().splitlines()
+    name = started.split("--name ")[1].split()[0]
+    assert killed == f"kill {name}"
