@@ -67,8 +67,8 @@ class ExperimentConfig(Config):
     scenario: str | tuple[int | str, ...]
     """Ids, or a selector such as `all`, `complexity:low`, `tag:Networking`."""
     environment: EnvironmentConfig = EnvironmentConfig()
-    agent: dict[str, Any]
-    """`kind` plus the agent's own fields."""
+    agents: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Agent name -> `kind` plus the agent's own fields."""
     models: dict[str, dict[str, Any]] = Field(min_length=1)
     """Model name -> `kind` plus the model's own fields."""
     interventions: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -31,6 +31,24 @@ def report(run: Annotated[Path, typer.Argument(help="Directory of a stored run."
     return 0
 
 
+@app.command()
+def serve(
+    scenario: Annotated[int, typer.Option(help="Id of the incident.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same incident.")] = 0,
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 takes any that is free.")] = 0,
+    turns: Annotated[int, typer.Option(help="Calls of tools before the incident ends.")] = 100,
+    seconds: Annotated[float, typer.Option(help="Seconds on the incident's clock before it ends.")] = 7200,
+) -> int:
+    """Play one incident with an agent that you connect by hand over MCP."""
+    from harness.budget import BudgetConfig
+    from harness.serve import outcome_lines, serve_incident
+
+    budget = BudgetConfig(turns=turns, seconds=seconds)
+    record = serve_incident(scenario, seed, port, budget, lambda line: typer.echo(line, err=True))
+    typer.echo("\n".join(outcome_lines(record)))
+    return 0
+
+
 @scenarios_app.command("list")
 def list_scenarios(
     select: Annotated[str, typer.Argument(help="all, tag:NAME, complexity:LEVEL")] = "all",
