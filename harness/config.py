@@ -14,7 +14,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.budget import BudgetConfig
+from harness.context import ContextConfig
 from harness.errors import ConfigurationError, Problem
+from harness.records import Variant
 
 
 class Config(BaseModel):
@@ -66,6 +68,8 @@ class ExperimentConfig(Config):
     """What the experiment asks, in one sentence; opens the report."""
     scenario: str | tuple[int | str, ...]
     """Ids, or a selector such as `all`, `complexity:low`, `tag:Networking`."""
+    variant: Variant = "plain"
+    """How incidents are opened; `ambiguous` needs scenarios that have such a variant."""
     environment: EnvironmentConfig = EnvironmentConfig()
     agent: dict[str, Any]
     """`kind` plus the agent's own fields."""
@@ -82,6 +86,7 @@ class ExperimentConfig(Config):
     repeats: int = Field(default=3, ge=1)
     seed: int = 0
     budget: BudgetConfig = BudgetConfig()
+    context: ContextConfig = ContextConfig()
     verdict: VerdictConfig = VerdictConfig()
     max_attempts: int = Field(default=2, ge=1)
     """Attempts per trial for infrastructure causes."""

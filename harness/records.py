@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Present = Literal["present", "absent", "cannot_tell", "not_applicable"]
 Status = Literal["scored", "failed", "excluded"]
+Variant = Literal["plain", "ambiguous"]
+"""How the incident is opened: with the affected namespace, or as an underspecified request."""
 
 
 class Record(BaseModel):

@@ -41,6 +41,8 @@ class TrialRunner:
             guards=lambda: [one.guard() for one in arm if one.kind == "structural"],
             prompt_additions=[one.text.render() for one in arm if one.text is not None],
             budget=self._config.budget,
+            context=self._config.context,
+            variant=self._config.variant,
             max_attempts=self._config.max_attempts,
         )
         return await run_trial(spec, setting)
