@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from harness.budget import BudgetConfig
 from harness.context import ContextConfig
 from harness.errors import ConfigurationError, Problem
+from harness.factorial import Design, with_design
 from harness.records import Variant
 
 
@@ -93,6 +94,14 @@ class ExperimentConfig(Config):
     executor: ExecutorConfig = ExecutorConfig()
     run_dir: str | None = None
     """Where results go; null derives a name from the configuration, so that the same command resumes."""
+
+    factorial: Design | None = None
+    """A two-level design whose arms are added to `arms`; its effects are reported."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _design(cls, raw: Any) -> Any:
+        return with_design(raw)
 
     @model_validator(mode="after")
     def _arms_exist(self) -> ExperimentConfig:

@@ -125,7 +125,7 @@ class Session:
         """Ask the model and append its answer to `messages`. Raises AgentError when a budget is used up."""
         self.budget.check(self.elapsed)
         sent = await self._fitted(messages, role)
-        schemas = self.tools()
+        schemas = self.tools(role)
         reply = await self.model.complete(ModelRequest(sent, schemas, self.seed))
         if self.environment.virtual_time:
             await self.environment.elapse(reply.latency_s)
@@ -156,7 +156,7 @@ class Session:
         self.record(UserMessage(text=told, role=role))
         return {"role": "user", "content": told}
 
-    def tools(self) -> list[ToolSchema]:
+    def tools(self, role: str = "agent") -> list[ToolSchema]:
         """What the model is offered now: the toolbox, the operator channel, guards' own tools, `submit`."""
         offered = [*self.toolbox.schemas(), *(self.channel.tools() if self.channel else ())]
         return [*offered, *self.panel.tools({one.name for one in offered}), SUBMIT]
@@ -250,7 +250,7 @@ class Session:
 
     async def _fitted(self, messages: list[Message], role: str) -> Sequence[Message]:
         """The messages as they are sent: after the guards, and cut to the context window."""
-        room = self.context.room(self.tools())
+        room = self.context.room(self.tools(role))
         size = size_of(messages)
         ruling = await self.panel.review(ProposedModelCall(messages, size, room), "model_call")
         compacted = ruling.replacement if ruling.kind == "rewrite" else messages
