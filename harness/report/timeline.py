@@ -18,6 +18,7 @@ from harness.report.matrix import natural, outcome
 from harness.trace import (
     AlertsObserved,
     AssistantMessage,
+    ContextReduced,
     Ended,
     Event,
     Final,
@@ -110,8 +111,12 @@ def describe(event: Event) -> tuple[str, str, str]:
         case ToolResult(name=name, call_id=call, ok=ok, executed=executed, text=text):
             said = ("result" if ok else "error") if executed else "answered by a guard"
             return ("result" if ok else "error"), f"{call} {name}: {said}", text
-        case GuardFired(guard=guard, ruling=ruling, on=on, feedback=feedback, reads=reads):
-            return "guard", f"{guard}: {ruling} on {on}{f', {reads} own reads' if reads else ''}", feedback
+        case GuardFired(guard=guard, ruling=ruling, on=on, feedback=feedback, reads=reads, undone=undone):
+            cost = f", {reads} own reads" if reads else ""
+            cost += f", put back {', '.join(undone)}" if undone else ""
+            return "guard", f"{guard}: {ruling} on {on}{cost}", feedback
+        case ContextReduced(by=by, call_ids=call_ids, tokens_before=before, tokens_after=after):
+            return "event", f"context reduced by {by}: {before:,} to {after:,} tokens", ", ".join(call_ids)
         case Final(submission=submission, forced=forced):
             return "final", f"submission{' (forced)' if forced else ''}", _json(submission)
         case Ended(how=how, detail=detail):

@@ -8,7 +8,6 @@ for dependence within them.
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -41,18 +40,17 @@ def factorial_effects(frame: pd.DataFrame, design: Design, metric: str) -> list[
     trials = int(frame.loc[frame["scenario"].isin(table.index), metric].notna().sum())
     if len(table) < 2:
         return [_missing(group, len(table), trials) for group in groups]
+    if not np.ptp(table.to_numpy(), axis=1).any():
+        return [_missing(group, len(table), trials)._replace(estimate=0.0, p_value=1.0) for group in groups]
     levels = design.levels()
     coded = np.array([_coded(levels[arm], design, groups) for arm in table.columns], dtype=float)
     scenarios, arms = table.shape
     exog = np.hstack([np.tile(coded, (scenarios, 1)), np.kron(np.eye(scenarios), np.ones((arms, 1)))])
     clusters = np.repeat(np.arange(scenarios), arms)
-    with warnings.catch_warnings():
-        # A metric that no arm changes has no residual; its effects are exactly zero.
-        warnings.simplefilter("ignore", category=RuntimeWarning)
-        fit = sm.OLS(table.to_numpy().ravel(), exog).fit(
-            cov_type="cluster", cov_kwds={"groups": clusters, "df_correction": True}, use_t=True
-        )
-        intervals, p_values = fit.conf_int(), fit.pvalues
+    fit = sm.OLS(table.to_numpy().ravel(), exog).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters, "df_correction": True}, use_t=True
+    )
+    intervals, p_values = fit.conf_int(), fit.pvalues
     found = []
     for place, group in enumerate(groups):
         low, high, p = (float(v) for v in (*intervals[place], p_values[place]))
