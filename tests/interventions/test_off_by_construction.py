@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from functools import cache
+from itertools import product
 
 import pytest
 from desk import ALERTS, CHANGES, TEST, guard, play, submit
@@ -16,7 +16,7 @@ from harness.budget import BudgetConfig
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments import environment_factory
 from harness.models.simulated import SimulatedModel, SimulatedModelConfig
-from harness.models.simulated.config import Propensities
+from harness.models.simulated.config import Competence, Propensities
 from harness.records import TrialSpec
 from harness.trace import Event, GuardFired, decode
 from harness.trial import Setting, run_trial
@@ -33,11 +33,14 @@ FAILING = SimulatedModel(
             skip_recheck=0.3,
             fake_verification=0.4,
             stop_early=0.05,
-            run_on=0.5,
-            act_against_reasoning=0.2,
-            derail=0.05,
-            guess=0.3,
-        )
+            run_on=0.4,
+            run_on_persistence=0.97,
+            act_against_reasoning=0.35,
+            derail=0.1,
+            derail_persistence=0.9,
+            guess=0.5,
+        ),
+        competence=Competence(recognise=0.3, doubt=0.2, remedy=0.5),
     ),
 )
 SCENARIOS = (2, 16, 23, 30, 105)
@@ -88,11 +91,13 @@ def test_up_to_its_first_firing_a_guard_changes_nothing(name: str, scenario: int
 
 
 def test_the_property_is_not_empty() -> None:
-    fired: Counter[str] = Counter()
-    for name in GUARDS:
-        for scenario in (16, 30):
-            fired[name] += any(isinstance(e, GuardFired) for e in trace_of(FAILING, scenario, 0, name))
-    assert sum(count > 0 for count in fired.values()) >= 5
+    fired = {
+        name
+        for name, scenario, seed in product(GUARDS, (2, 30), (0, 1))
+        if any(isinstance(event, GuardFired) for event in trace_of(FAILING, scenario, seed, name))
+    }
+
+    assert len(fired) >= 7
 
 
 @pytest.mark.parametrize("name", ["verifier_gate", "evidence_citation", "termination_fsm"])

@@ -29,7 +29,8 @@ def test_a_guard_that_never_fired_has_the_figure_zero() -> None:
     (found,) = false_alarms(trials, "baseline", {"g": ["verifier_gate"]})
 
     assert (found.n, found.rate) == (2, 0.0)
-    assert found.high is not None and found.high > 0
+    assert found.high is not None
+    assert found.high > 0
 
 
 def test_an_incident_that_was_not_remediated_is_no_success() -> None:

@@ -80,7 +80,9 @@ def test_planted_effects_are_found() -> None:
     assert len(group.aliased) == 2
     for name in ("A", "D"):
         found = effects[(name,)]
-        assert found.low is not None and found.high is not None and found.p_value is not None
+        assert found.low is not None
+        assert found.high is not None
+        assert found.p_value is not None
         assert found.low < found.high
         assert found.p_value < 0.001
 
