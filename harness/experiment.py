@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
+from harness.errors import ConfigurationError, Problem
 from harness.executors import create_executor
 from harness.progress import Progress
 from harness.protocols import Agent, Briefing
@@ -71,6 +72,7 @@ def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory) -> None:
 def build_plan(config: ExperimentConfig) -> Plan:
     """Everything that is owed and declared, with content hashes."""
     scenarios = catalogue().select(config.scenario)
+    require_variant(config, scenarios)
     arms = compose_arms(config)
     create_models(config)
     plan = Plan(
@@ -84,6 +86,16 @@ def build_plan(config: ExperimentConfig) -> Plan:
         trials=tuple(expand(config, scenarios)),
     )
     return plan.model_copy(update={"digest": sha(plan.model_dump_json())})
+
+
+def require_variant(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> None:
+    """Raise ConfigurationError for scenarios without the ambiguous variant that is asked for."""
+    lacking = [str(one.id) for one in scenarios if config.variant == "ambiguous" and one.ambiguity is None]
+    if lacking:
+        what = f"no ambiguous variant in {', '.join(lacking)}"
+        raise ConfigurationError(
+            Problem("scenario", what, "scenario=variant:ambiguous selects those with one")
+        )
 
 
 def expand(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> list[TrialSpec]:

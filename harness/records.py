@@ -14,6 +14,8 @@ Present = Literal["present", "absent", "cannot_tell", "not_applicable"]
 Status = Literal["scored", "failed", "excluded"]
 UsageSource = Literal["measured", "reported", "unknown"]
 """Who says what the models consumed: the harness, the agent itself, or nobody."""
+Variant = Literal["plain", "ambiguous"]
+"""How the incident is opened: with the affected namespace, or as an underspecified request."""
 
 
 class Record(BaseModel):

@@ -28,7 +28,7 @@ class TrialRunner:
         self._config = config
         self._scenarios = {scenario.key: scenario for scenario in catalogue().select(config.scenario)}
         self._arms = compose_arms(config)
-        self._models = {**create_models(config), OwnModel.name: OwnModel()}
+        self._models: dict[str, Model] = {**create_models(config), OwnModel.name: OwnModel()}
         self._environment = environment_factory(config.environment, config.verdict)
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
@@ -42,6 +42,8 @@ class TrialRunner:
             guards=lambda: [one.guard() for one in arm if one.kind == "structural"],
             prompt_additions=[one.text.render() for one in arm if one.text is not None],
             budget=self._config.budget,
+            context=self._config.context,
+            variant=self._config.variant,
             max_attempts=self._config.max_attempts,
         )
         return await run_trial(spec, setting)

@@ -2,22 +2,25 @@
 
 An agent asks the model (`ask`), executes what it answered (`execute`) or deals with silence (`silence`).
 Owns: the order of things (budget -> guards -> model or tool -> trace), call ids, acceptance of a submission.
-Does not own: the agent's strategy (agents), what tools do (tools), what guards think (interventions).
+Does not own: the agent's strategy (agents), what tools do (tools), what guards think (interventions), how the
+rulings of several guards are joined (`panel.py`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.budget import Budget
+from harness.chat import arguments_of, assistant_message
+from harness.cluster import ClusterError
+from harness.context import ContextWindow, shortened, size_of
 from harness.errors import AgentError
+from harness.operator_channel import OperatorChannel
+from harness.panel import Panel
 from harness.protocols import (
-    ALLOW,
     Environment,
     Guard,
-    GuardEvent,
     Message,
     Model,
     ModelReply,
@@ -33,13 +36,15 @@ from harness.protocols import (
 )
 from harness.records import PlantedFailure, Submission, Usage, UsageSource
 from harness.roles import Roles
+from harness.tools.base import AuditRecord
 from harness.tools.submit import SUBMIT, parse_submission
 from harness.tools.toolbox import Toolbox
+from harness.tools.undo import undo_change
 from harness.trace import (
     AssistantMessage,
+    ContextReduced,
     Event,
     Final,
-    GuardFired,
     ModelCall,
     SystemMessage,
     ToolCall,
@@ -68,30 +73,42 @@ class Session:
         system: str,
         task: str,
         seed: int,
+        context_tokens: int | None = None,
+        channel: OperatorChannel | None = None,
     ) -> None:
         self.environment = environment
         self.toolbox = toolbox
         self.model = model
-        self.guards = guards
+        self.panel = Panel(guards, self)
         self.budget = budget
         self.trace = trace
         self.system = system
         self.task = task
         self.seed = seed
+        self.context = ContextWindow(context_tokens)
+        self.channel = channel
         self.submission: Submission | None = None
         self.rejected: str = ""
         """Reason code of the last refused submission, when it broke the contract."""
         self.planted: list[PlantedFailure] = []
-        self.firings: dict[str, int] = {}
         self.usage_source: UsageSource = "measured"
         self.roles = Roles()
         self._began = environment.now()
         self._calls = 0
+        self._reduced: set[str] = set()
+        self.undone: list[str] = []
+        """Calls whose changes guards put back, in order."""
+        self._changes: dict[str, AuditRecord] = {}
 
     @property
     def done(self) -> bool:
         """A submission was accepted."""
         return self.submission is not None
+
+    @property
+    def firings(self) -> Mapping[str, int]:
+        """How often each guard did something else than allow."""
+        return self.panel.firings
 
     @property
     def elapsed(self) -> float:
@@ -109,20 +126,10 @@ class Session:
         self.record(UserMessage(text=task, role=role))
         return [{"role": "system", "content": system}, {"role": "user", "content": task}]
 
-    def tools(self, role: str = "agent") -> Sequence[ToolSchema]:
-        """The tools that a role is offered."""
-        return self.roles.offered(role, [*self.toolbox.schemas(), SUBMIT])
-
-    def tell(self, text: str, role: str = "agent") -> Message:
-        """Something that the agent's architecture tells its model; recorded in the trace."""
-        self.record(UserMessage(text=text, role=role))
-        return {"role": "user", "content": text}
-
     async def ask(self, messages: list[Message], role: str = "agent") -> ModelReply:
         """Ask the model and append its answer to `messages`. Raises AgentError when a budget is used up."""
         self.budget.check(self.elapsed)
-        ruling = await self._review(ProposedModelCall(messages), "model_call")
-        sent = ruling.replacement if ruling.kind == "rewrite" else messages
+        sent = await self._fitted(messages, role)
         reply = await self.model.complete(ModelRequest(sent, self.tools(role), self.seed))
         if self.environment.virtual_time:
             await self.environment.elapse(reply.latency_s)
@@ -148,9 +155,15 @@ class Session:
 
     async def silence(self, text: str, role: str = "agent") -> Message:
         """The model called no tool: what it is told."""
-        ruling = await self._review(Silence(text), "silence")
-        told = ruling.feedback if ruling.kind == "deny" else NUDGE
-        return self.tell(told, role)
+        ruling = await self.panel.review(Silence(text), "silence")
+        if ruling.kind == "conclude":
+            self._accept(ruling.replacement, role, forced=True)
+        return self.tell(ruling.feedback if ruling.kind in ("deny", "conclude") else NUDGE, role)
+
+    def tell(self, text: str, role: str = "agent") -> Message:
+        """Something that the harness or the agent's architecture tells the model; recorded in the trace."""
+        self.record(UserMessage(text=text, role=role))
+        return {"role": "user", "content": text}
 
     def request(self, name: str, arguments: str) -> RequestedCall:
         """A call by an agent that brings its own model: it counts as a turn, and gets the id to be cited.
@@ -168,6 +181,12 @@ class Session:
         spent = usage.model_dump(exclude={"calls", "retries"})
         self.record(ModelCall(model=model, finish="reported", **spent))
 
+    def tools(self, role: str = "agent") -> Sequence[ToolSchema]:
+        """What a role is offered now: the toolbox, the operator channel, guards' own tools, `submit`."""
+        offered = [*self.toolbox.schemas(), *(self.channel.tools() if self.channel else ())]
+        offered.extend(self.panel.tools({one.name for one in offered}))
+        return self.roles.offered(role, [*offered, SUBMIT])
+
     # --- what a guard sees (protocols.Operator) -----------------------------------------------------------
 
     @property
@@ -176,11 +195,24 @@ class Session:
         return self.trace.events
 
     async def read(self, name: str, args: Mapping[str, Any]) -> tuple[bool, str]:
-        """Call a read-only tool for a guard. Raises ValueError for a tool that changes something."""
-        if self.toolbox.mutates(name):
+        """Call a read-only tool for a guard, or an action as a dry run. Raises ValueError for a change."""
+        if self.toolbox.mutates(name, args):
             raise ValueError(f"a guard may only read; {name} changes the cluster")
         outcome = await self._run_tool(name, args)
         return outcome.ok, outcome.text
+
+    async def undo(self, call_id: str) -> tuple[bool, str]:
+        """Put back for a guard what a call changed; (whether anything was, which objects or why not)."""
+        record = self._changes.get(call_id)
+        if record is None:
+            return False, f"{call_id} changed nothing"
+        try:
+            objects = await self.environment.run(lambda: undo_change(self.environment.cluster, record))
+        except ClusterError as error:
+            return False, str(error)
+        if objects:
+            self.undone.append(call_id)
+        return bool(objects), ", ".join(objects) or "a restart cannot be put back"
 
     def remaining(self) -> Mapping[str, float]:
         """What is left of the budgets."""
@@ -192,15 +224,20 @@ class Session:
         args = arguments_of(call)
         mutating = self.toolbox.mutates(call.name, args)
         self.record(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
-        ruling = await self._review(
+        ruling = await self.panel.review(
             ProposedToolCall(call.id, call.name, args, mutating), "tool_call", call.id
         )
-        if ruling.kind == "deny":
-            return self._answer(call, ok=False, text=ruling.feedback, role=role, executed=False)
+        if ruling.kind in ("deny", "answer", "conclude"):
+            return self._stand_in(call, ruling, role)
+        if self.channel is not None and self.channel.serves(call.name):
+            ok, text = self.channel.call(call.name, args)
+            return self._answer(call, ok=ok, text=text, role=role)
         raw = ruling.replacement if ruling.kind == "rewrite" else call.arguments
         outcome = await self._run_tool(call.name, raw)
+        if outcome.change is not None:
+            self._changes[call.id] = outcome.change
         observed = ObservedToolResult(call.id, call.name, args, outcome.ok, outcome.text, mutating)
-        ruling = await self._review(observed, "tool_result", call.id)
+        ruling = await self.panel.review(observed, "tool_result", call.id)
         text = ruling.replacement if ruling.kind == "rewrite" else outcome.text
         return self._answer(call, ok=outcome.ok, text=text, role=role)
 
@@ -213,6 +250,14 @@ class Session:
         mutating = self.toolbox.mutates(call.name, args)
         self.record(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
         return self._answer(call, ok=False, text=f"Error: {answer.text}", role=role, executed=False)
+
+    def _stand_in(self, call: RequestedCall, ruling: Ruling, role: str) -> str:
+        """A guard answered in the place of the tool."""
+        ok = ruling.kind != "deny"
+        answer = self._answer(call, ok=ok, text=ruling.feedback, role=role, executed=False)
+        if ruling.kind == "conclude":
+            self._accept(ruling.replacement, role, forced=True)
+        return answer
 
     async def _run_tool(self, name: str, arguments: str | Mapping[str, Any]) -> Any:
         outcome = await self.environment.run(lambda: self.toolbox.call(name, arguments))
@@ -228,41 +273,39 @@ class Session:
             self.rejected = error.cause
             return self._answer(call, ok=False, text=f"Error: {error.detail}", role=role)
         self.rejected = ""
-        ruling = await self._review(ProposedSubmission(call.id, submission), "submission", call.id)
-        if ruling.kind == "deny":
-            return self._answer(call, ok=False, text=ruling.feedback, role=role, executed=False)
-        self.submission = submission
+        ruling = await self.panel.review(ProposedSubmission(call.id, submission), "submission", call.id)
+        if ruling.kind in ("deny", "conclude"):
+            return self._stand_in(call, ruling, role)
         answer = self._answer(call, ok=True, text="Submission accepted.", role=role)
-        self.record(Final(submission=submission.model_dump(), forced=ruling.kind == "forced", role=role))
+        self._accept(submission, role, forced=ruling.kind == "forced")
         return answer
 
-    async def _review(self, event: GuardEvent, on: str, call_id: str = "") -> Ruling:
-        """Let every guard rule in order. The first denial or stop decides; rewrites and forces are kept."""
-        decided = ALLOW
-        for guard in self.guards:
-            before = self.toolbox.reads
-            ruling = await guard.review(event, self)
-            if ruling.kind == "allow":
-                continue
-            self.firings[guard.name] = self.firings.get(guard.name, 0) + 1
-            self.record(
-                GuardFired(
-                    guard=guard.name,
-                    ruling=ruling.kind,
-                    on=on,
-                    call_id=call_id,
-                    feedback=ruling.feedback,
-                    reads=self.toolbox.reads - before,
+    def _accept(self, submission: Submission, role: str, forced: bool) -> None:
+        self.submission = submission
+        self.record(Final(submission=submission.model_dump(), forced=forced, role=role))
+
+    async def _fitted(self, messages: list[Message], role: str) -> Sequence[Message]:
+        """The messages as they are sent: after the guards, and cut to the context window."""
+        room = self.context.room(self.tools(role))
+        size = size_of(messages)
+        ruling = await self.panel.review(ProposedModelCall(messages, size, room), "model_call")
+        compacted = ruling.replacement if ruling.kind == "rewrite" else messages
+        sent = self.context.fit(compacted, room)
+        for by, before, after in (("guard", messages, compacted), ("window", compacted, sent)):
+            lost = [i for i in shortened(before, after) if i not in self._reduced] if before != after else []
+            if lost:
+                self._reduced.update(lost)
+                self.record(
+                    ContextReduced(
+                        call_ids=lost,
+                        by=by,
+                        tokens_before=size,
+                        tokens_after=size_of(sent),
+                        limit=room,
+                        role=role,
+                    )
                 )
-            )
-            if ruling.kind == "stop":
-                raise AgentError("stopped_by_guard", f"{guard.name}: {ruling.feedback}")
-            if ruling.kind == "deny":
-                return ruling
-            decided = ruling
-            if ruling.kind == "rewrite":
-                event = rewritten(event, ruling.replacement)
-        return decided
+        return sent
 
     def _record_reply(self, reply: ModelReply, role: str) -> None:
         usage = reply.usage.model_copy(update={"calls": 1})
@@ -297,37 +340,5 @@ class Session:
         return shown
 
     def record(self, event: Event) -> None:
-        """Add an event to the trace."""
+        """Append an event to the trace, now."""
         self.trace.add(event, at=round(self.elapsed, 3))
-
-
-def assistant_message(text: str, calls: Sequence[RequestedCall]) -> Message:
-    """The model's answer as a chat message."""
-    message: Message = {"role": "assistant", "content": text}
-    if calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in calls
-        ]
-    return message
-
-
-def arguments_of(call: RequestedCall) -> dict[str, Any]:
-    """The call's arguments as the trace keeps them; text that is no JSON object is kept under `_raw`."""
-    try:
-        parsed = json.loads(call.arguments or "{}")
-    except ValueError:
-        return {"_raw": call.arguments}
-    return parsed if isinstance(parsed, dict) else {"_raw": call.arguments}
-
-
-def rewritten(event: GuardEvent, replacement: Any) -> GuardEvent:
-    """The event as the next guard sees it after a rewrite."""
-    match event:
-        case ProposedModelCall():
-            return ProposedModelCall(replacement)
-        case ProposedToolCall(call_id, name, _, mutating):
-            return ProposedToolCall(call_id, name, replacement, mutating)
-        case ObservedToolResult(call_id, name, args, ok, _, mutating):
-            return ObservedToolResult(call_id, name, args, ok, replacement, mutating)
-    return event

@@ -79,17 +79,33 @@ class ToolResult(Event, frozen=True, kw_only=True, tag="tool_result"):
 
 
 class GuardFired(Event, frozen=True, kw_only=True, tag="guard"):
-    """A guard did something else than allow."""
+    """A guard did something else than allow, or spent reads of its own before it allowed."""
 
     guard: str
     ruling: str
-    """rewrite | deny | stop | forced."""
+    """allow | rewrite | deny | answer | stop | forced | conclude."""
     on: str
     """What it ruled on: model_call | tool_call | tool_result | submission | silence."""
     call_id: str = ""
     feedback: str = ""
     reads: int = 0
     """Read calls that the guard made on its own."""
+    undone: list[str] = []
+    """Calls whose changes the guard put back."""
+
+
+class ContextReduced(Event, frozen=True, kw_only=True, tag="context_reduced"):
+    """From here on the model no longer reads these tool results as they were."""
+
+    call_ids: list[str]
+    """Results that are left out or shortened from this request on."""
+    by: str
+    """`window`: they did not fit. `guard`: a guard compacted the conversation."""
+    tokens_before: int
+    """Estimated size of the whole conversation."""
+    tokens_after: int
+    """Estimated size of what was sent."""
+    limit: int | None = None
 
 
 class AgentMessage(Event, frozen=True, kw_only=True, tag="agent_message"):
@@ -153,6 +169,7 @@ AnyEvent = (
     | GuardFired
     | AgentMessage
     | PhaseChange
+    | ContextReduced
     | Final
     | Ended
     | ProgramOutput

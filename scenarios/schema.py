@@ -166,6 +166,25 @@ class Alternative(Model):
     note: str = ""
 
 
+class OperatorAnswer(Model):
+    """One thing that the person who opened an underspecified incident can tell."""
+
+    about: tuple[str, ...] = Field(min_length=1)
+    """Lower-case words of a question that this answers."""
+    answer: str
+    """About intent, affected users or limits; never about the cause."""
+
+
+class Ambiguity(Model):
+    """The incident as an underspecified request, with an operator who can be asked."""
+
+    request: str
+    """What the agent is told instead of the application's namespace."""
+    answers: tuple[OperatorAnswer, ...] = Field(min_length=1)
+    otherwise: str
+    """The answer to any other question."""
+
+
 class Scenario(Model):
     """One incident, keyed by (universe, version, id)."""
 
@@ -190,6 +209,8 @@ class Scenario(Model):
     corrected: GroundTruth | None = None
     """Present where the published one contradicts the injection (class A)."""
     solutions: tuple[tuple[Alternative, ...], ...] = ()
+    ambiguity: Ambiguity | None = None
+    """The ambiguous variant, where the scenario has one."""
     notes: tuple[str, ...] = ()
     """What differs from the published scenario, and why."""
 

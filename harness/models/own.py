@@ -21,6 +21,10 @@ class OwnModel:
         """None that could be known here."""
         return ()
 
+    def context_window(self) -> int | None:
+        """The agent's own affair."""
+        return None
+
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Raises AgentError: an agent that brings its own model does not ask the harness for one."""
         raise AgentError("agent_error", "the agent asked for a model, but it is configured to bring its own")

@@ -36,6 +36,10 @@ class SimulatedModel:
         """None: it needs no key, and its notional price is part of its configuration."""
         return ()
 
+    def context_window(self) -> int | None:
+        """What it can read."""
+        return self.config.context_tokens
+
     async def close(self) -> None:
         """It holds nothing."""
 
