@@ -24,7 +24,9 @@ def render(application: Application, options: Mapping[str, Any]) -> list[Manifes
     for name, data in {**_flag_config(application), **application.config_maps}.items():
         manifests.append({**_object("v1", "ConfigMap", name, namespace), "data": dict(data)})
     for name, data in application.secrets.items():
-        manifests.append({**_object("v1", "Secret", name, namespace), "type": "Opaque", "stringData": dict(data)})
+        manifests.append(
+            {**_object("v1", "Secret", name, namespace), "type": "Opaque", "stringData": dict(data)}
+        )
     for name, workload in application.workloads.items():
         if workload.ports:
             manifests.append(_service(name, workload, application))
@@ -144,7 +146,10 @@ def _autoscaler(name: str, workload: Workload, autoscaling: Autoscaling, namespa
         "metrics": [
             {
                 "type": "Resource",
-                "resource": {"name": resource, "target": {"type": "Utilization", "averageUtilization": percent}},
+                "resource": {
+                    "name": resource,
+                    "target": {"type": "Utilization", "averageUtilization": percent},
+                },
             }
             for resource, percent in autoscaling.utilization.items()
             if requested.get(resource)

@@ -238,7 +238,9 @@ class Application(Part):
                 for index, call in enumerate(operation.calls):
                     yield from self._check_target(f"{where}.calls[{index}].to", call.to)
                     yield from self._check_address(f"{where}.calls[{index}].address", workload, call.address)
-                    yield from self._check_address(f"{where}.calls[{index}].password", workload, call.password)
+                    yield from self._check_address(
+                        f"{where}.calls[{index}].password", workload, call.password
+                    )
                 if operation.consumes:
                     yield from self._check_target(f"{where}.consumes", operation.consumes)
                     yield from self._check_address(f"{where}.address", workload, operation.address)

@@ -54,7 +54,9 @@ def settings(container: Manifest, store: ObjectStore, namespace: str) -> dict[st
     values: dict[str, str] = {}
     for entry in container.get("env") or ():
         values[entry["name"]] = _expand(_value(entry, store, namespace), values)
-    words = [_expand(str(word), values) for field in ("command", "args") for word in container.get(field) or ()]
+    words = [
+        _expand(str(word), values) for field in ("command", "args") for word in container.get(field) or ()
+    ]
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")

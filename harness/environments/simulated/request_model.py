@@ -180,9 +180,8 @@ class Solver:
             share = backend.pods / total
             stopped = barrier(self.addresses, caller, variant, call, backend)
             if stopped is not None:
-                waited, says = stopped
-                message = message or says
-                refused.append((share, capped(waited, call.timeout_ms)))
+                message = message or stopped[1]
+                refused.append((share, capped(stopped[0], call.timeout_ms)))
                 continue
             result = self.outcome((workload, operation, backend.variant))
             reached.append(((workload, operation, backend.variant), share))

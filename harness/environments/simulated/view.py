@@ -263,7 +263,9 @@ def runs_own_program(container: Manifest, workload: Workload) -> bool:
 
 def credential_names(workload: Workload) -> tuple[str, ...]:
     """Variables and options that hold what a workload demands of its callers or shows to others."""
-    shown = {n for o in workload.operations.values() for call in o.calls for n in call.password.split(":") if n}
+    shown = {
+        n for o in workload.operations.values() for call in o.calls for n in call.password.split(":") if n
+    }
     return tuple(sorted(shown | ({workload.password.variable} if workload.password else set())))
 
 

@@ -96,7 +96,9 @@ class AutoscalerController(Controller):
         recent = [(time, count) for time, count in kept if time > self.now - SETTLE_DOWN]
         self._recommended[key] = [*recent, (self.now, wanted)]
         highest = max(count for _, count in self._recommended[key])
-        desired = min(wanted, max(2 * current, current + STEP_PODS)) if wanted > current else min(current, highest)
+        desired = (
+            min(wanted, max(2 * current, current + STEP_PODS)) if wanted > current else min(current, highest)
+        )
         return max(int(spec.get("minReplicas", 1)), min(desired, int(spec["maxReplicas"])))
 
     def _write_status(

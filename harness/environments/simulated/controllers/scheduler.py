@@ -102,7 +102,12 @@ class Scheduler(Controller):
         asking = self.store.get("Pod", besides[1], besides[0])
         for key, node in self._nominated.items():
             other = self.store.get("Pod", key[1], key[0])
-            if key != besides and other is not None and asking is not None and priority(other) >= priority(asking):
+            if (
+                key != besides
+                and other is not None
+                and asking is not None
+                and priority(other) >= priority(asking)
+            ):
                 by_node.setdefault(node, []).append(other)
         return by_node
 
