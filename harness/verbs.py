@@ -48,7 +48,7 @@ def list_scenarios(
             ", ".join(scenario.tags),
             "yes" if scenario.repaired else "",
         )
-    Console().print(table)
+    Console(width=max(150, Console().width)).print(table)
     return 0
 
 

@@ -15,7 +15,8 @@ from harness.environments.simulated.api_load import api_requests, strain_ms
 from harness.environments.simulated.policies import Policies
 from harness.environments.simulated.programs import settings
 from harness.environments.simulated.quantity import parse_quantity
-from harness.environments.simulated.signature import Backend, ServicePortView, Signature, Variant, variant
+from harness.environments.simulated.service_ports import Targets, port_views, targets_of
+from harness.environments.simulated.signature import ServicePortView, Signature, Variant, variant
 from scenarios.applications.schema import Application, Workload
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class ServiceFacts(NamedTuple):
 
     service: Manifest
     endpoints: Manifest | None
-    targets: list[tuple[int, list[tuple[int, str]]]]
+    targets: Targets
     pods: list[str]
     variants: list[tuple[str, Variant] | None]
     ports: tuple[ServicePortView, ...]
@@ -129,12 +130,12 @@ class ClusterView:
         endpoints = store.get("Endpoints", name, self._namespace)
         known = self._services.get(name)
         if known is None or known.service is not service or known.endpoints is not endpoints:
-            targets = _targets(service, endpoints)
+            targets = targets_of(service, endpoints)
             pods = [pod for _, behind in targets for _, pod in behind]
             known = ServiceFacts(service, endpoints, targets, pods, [], ())
         found = [variants.get(pod) for pod in known.pods]
         if not known.ports or known.variants != found:
-            known = known._replace(variants=found, ports=_ports(known.targets, variants))
+            known = known._replace(variants=found, ports=port_views(known.targets, variants))
         self._services[name] = known
         return name, known.ports
 
@@ -269,44 +270,8 @@ def credential_names(workload: Workload) -> tuple[str, ...]:
     return tuple(sorted(shown | ({workload.password.variable} if workload.password else set())))
 
 
-def _targets(service: Manifest, endpoints: Manifest | None) -> list[tuple[int, list[tuple[int, str]]]]:
-    """(Service port, [(target port, pod)] of its ready addresses)."""
-    subsets = (endpoints or {}).get("subsets") or ()
-    found = []
-    for port in service["spec"].get("ports") or ():
-        behind = [
-            (int(target["port"]), address.get("targetRef", {}).get("name", ""))
-            for subset in subsets
-            for target in subset.get("ports") or ()
-            if target.get("name", "") == port.get("name", "")
-            for address in subset.get("addresses") or ()
-        ]
-        found.append((int(port["port"]), behind))
-    return found
-
-
-def _ports(
-    targets: list[tuple[int, list[tuple[int, str]]]], variants: Mapping[str, tuple[str, Variant]]
-) -> tuple[ServicePortView, ...]:
-    views = []
-    for port, behind in targets:
-        counts: dict[tuple[str, int, Variant], int] = {}
-        for target, pod in behind:
-            if pod in variants:
-                key = (variants[pod][0], target, variants[pod][1])
-                counts[key] = counts.get(key, 0) + 1
-        backends = (Backend(*key, n) for key, n in sorted(counts.items(), key=_by_backend))
-        views.append(ServicePortView(port, tuple(backends)))
-    return tuple(views)
-
-
 def _by_variant(item: tuple[Variant, int]) -> Any:
     return item[0].fields
-
-
-def _by_backend(item: tuple[tuple[str, int, Variant], int]) -> Any:
-    (workload, target, acting), _ = item
-    return workload, target, acting.fields
 
 
 def read_flags(config_map: Manifest | None, key: str) -> Flags:
