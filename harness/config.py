@@ -69,8 +69,8 @@ class ExperimentConfig(Config):
     ground_truth: Literal["corrected", "published"] = "corrected"
     """Which ground truth is scored where the published one contradicts the injection."""
     environment: EnvironmentConfig = EnvironmentConfig()
-    agent: dict[str, Any]
-    """`kind` plus the agent's own fields."""
+    agents: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Agent name -> `kind` plus the agent's own fields."""
     models: dict[str, dict[str, Any]] = Field(min_length=1)
     """Model name -> `kind` plus the model's own fields."""
     interventions: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -29,8 +29,10 @@ from harness.protocols import (
     RequestedCall,
     Ruling,
     Silence,
+    ToolSchema,
 )
-from harness.records import PlantedFailure, Submission
+from harness.records import PlantedFailure, Submission, Usage, UsageSource
+from harness.roles import Roles
 from harness.tools.submit import SUBMIT, parse_submission
 from harness.tools.toolbox import Toolbox
 from harness.trace import (
@@ -81,6 +83,8 @@ class Session:
         """Reason code of the last refused submission, when it broke the contract."""
         self.planted: list[PlantedFailure] = []
         self.firings: dict[str, int] = {}
+        self.usage_source: UsageSource = "measured"
+        self.roles = Roles()
         self._began = environment.now()
         self._calls = 0
 
@@ -99,17 +103,27 @@ class Session:
     def open(self, role: str = "agent", system: str | None = None, task: str | None = None) -> list[Message]:
         """The first messages of a conversation; recorded in the trace."""
         system, task = system or self.system, task or self.task
-        self._add(SystemMessage(text=system, role=role))
-        self._add(UserMessage(text=task, role=role))
+        limited = self.roles.limited(role)
+        tools = [schema.name for schema in self.tools(role)] if limited else None
+        self.record(SystemMessage(text=system, tools=tools, role=role))
+        self.record(UserMessage(text=task, role=role))
         return [{"role": "system", "content": system}, {"role": "user", "content": task}]
+
+    def tools(self, role: str = "agent") -> Sequence[ToolSchema]:
+        """The tools that a role is offered."""
+        return self.roles.offered(role, [*self.toolbox.schemas(), SUBMIT])
+
+    def tell(self, text: str, role: str = "agent") -> Message:
+        """Something that the agent's architecture tells its model; recorded in the trace."""
+        self.record(UserMessage(text=text, role=role))
+        return {"role": "user", "content": text}
 
     async def ask(self, messages: list[Message], role: str = "agent") -> ModelReply:
         """Ask the model and append its answer to `messages`. Raises AgentError when a budget is used up."""
         self.budget.check(self.elapsed)
         ruling = await self._review(ProposedModelCall(messages), "model_call")
         sent = ruling.replacement if ruling.kind == "rewrite" else messages
-        schemas = [*self.toolbox.schemas(), SUBMIT]
-        reply = await self.model.complete(ModelRequest(sent, schemas, self.seed))
+        reply = await self.model.complete(ModelRequest(sent, self.tools(role), self.seed))
         if self.environment.virtual_time:
             await self.environment.elapse(reply.latency_s)
         self._record_reply(reply, role)
@@ -123,6 +137,8 @@ class Session:
         for call in calls:
             if self.done:
                 text = "The incident is closed; this call was not run."
+            elif (answer := self._inside(call, role)) is not None:
+                text = answer
             elif call.name == SUBMIT.name:
                 text = await self._submit(call, role)
             else:
@@ -134,8 +150,23 @@ class Session:
         """The model called no tool: what it is told."""
         ruling = await self._review(Silence(text), "silence")
         told = ruling.feedback if ruling.kind == "deny" else NUDGE
-        self._add(UserMessage(text=told, role=role))
-        return {"role": "user", "content": told}
+        return self.tell(told, role)
+
+    def request(self, name: str, arguments: str) -> RequestedCall:
+        """A call by an agent that brings its own model: it counts as a turn, and gets the id to be cited.
+
+        Raises AgentError when a budget is used up.
+        """
+        self.budget.check(self.elapsed)
+        self.budget.charge(Usage(calls=1))
+        return self._renamed(RequestedCall("", name, arguments))
+
+    def report_usage(self, model: str, usage: Usage) -> None:
+        """An agent that brings its own model says what that consumed."""
+        self.usage_source = "reported"
+        self.budget.charge(usage)
+        spent = usage.model_dump(exclude={"calls", "retries"})
+        self.record(ModelCall(model=model, finish="reported", **spent))
 
     # --- what a guard sees (protocols.Operator) -----------------------------------------------------------
 
@@ -160,7 +191,7 @@ class Session:
     async def _call(self, call: RequestedCall, role: str) -> str:
         args = arguments_of(call)
         mutating = self.toolbox.mutates(call.name, args)
-        self._add(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
+        self.record(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
         ruling = await self._review(
             ProposedToolCall(call.id, call.name, args, mutating), "tool_call", call.id
         )
@@ -173,6 +204,16 @@ class Session:
         text = ruling.replacement if ruling.kind == "rewrite" else outcome.text
         return self._answer(call, ok=outcome.ok, text=text, role=role)
 
+    def _inside(self, call: RequestedCall, role: str) -> str | None:
+        """What the agent's architecture answers itself. Guards sit in front of the tools and do not see it."""
+        args = arguments_of(call)
+        answer = self.roles.answer(role, call.name, args)
+        if answer is None or answer.ok:
+            return answer and f"[{call.id}] {answer.text}"
+        mutating = self.toolbox.mutates(call.name, args)
+        self.record(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
+        return self._answer(call, ok=False, text=f"Error: {answer.text}", role=role, executed=False)
+
     async def _run_tool(self, name: str, arguments: str | Mapping[str, Any]) -> Any:
         outcome = await self.environment.run(lambda: self.toolbox.call(name, arguments))
         if self.environment.virtual_time or outcome.waits:
@@ -180,7 +221,7 @@ class Session:
         return outcome
 
     async def _submit(self, call: RequestedCall, role: str) -> str:
-        self._add(ToolCall(call_id=call.id, name=call.name, args=arguments_of(call), role=role))
+        self.record(ToolCall(call_id=call.id, name=call.name, args=arguments_of(call), role=role))
         try:
             submission = parse_submission(call.arguments)
         except AgentError as error:
@@ -192,7 +233,7 @@ class Session:
             return self._answer(call, ok=False, text=ruling.feedback, role=role, executed=False)
         self.submission = submission
         answer = self._answer(call, ok=True, text="Submission accepted.", role=role)
-        self._add(Final(submission=submission.model_dump(), forced=ruling.kind == "forced", role=role))
+        self.record(Final(submission=submission.model_dump(), forced=ruling.kind == "forced", role=role))
         return answer
 
     async def _review(self, event: GuardEvent, on: str, call_id: str = "") -> Ruling:
@@ -204,7 +245,7 @@ class Session:
             if ruling.kind == "allow":
                 continue
             self.firings[guard.name] = self.firings.get(guard.name, 0) + 1
-            self._add(
+            self.record(
                 GuardFired(
                     guard=guard.name,
                     ruling=ruling.kind,
@@ -227,7 +268,7 @@ class Session:
         usage = reply.usage.model_copy(update={"calls": 1})
         self.budget.charge(usage)
         self.planted.extend(reply.planted)
-        self._add(
+        self.record(
             ModelCall(
                 model=self.model.name,
                 input_tokens=usage.input_tokens,
@@ -241,7 +282,7 @@ class Session:
             )
         )
         if reply.text or reply.reasoning:
-            self._add(AssistantMessage(text=reply.text, reasoning=reply.reasoning, role=role))
+            self.record(AssistantMessage(text=reply.text, reasoning=reply.reasoning, role=role))
 
     def _renamed(self, call: RequestedCall) -> RequestedCall:
         """Give a call the short id by which the agent can cite it."""
@@ -250,12 +291,13 @@ class Session:
 
     def _answer(self, call: RequestedCall, *, ok: bool, text: str, role: str, executed: bool = True) -> str:
         shown = f"[{call.id}] {text}"
-        self._add(
+        self.record(
             ToolResult(call_id=call.id, name=call.name, ok=ok, text=shown, executed=executed, role=role)
         )
         return shown
 
-    def _add(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
+        """Add an event to the trace."""
         self.trace.add(event, at=round(self.elapsed, 3))
 
 

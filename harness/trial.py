@@ -165,6 +165,7 @@ class Attempt:
             labels=() if excluded else classify(events),
             planted=tuple(session.planted) if session else (),
             usage=self.budget.usage,
+            usage_source=session.usage_source if session else "measured",
             turns=self.budget.usage.calls,
             tool_calls=sum(1 for _ in of_type(events, ToolCall)),
             denied_calls=denied,
