@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from harness.environments.simulated.addresses import Addresses, refused_by
-from harness.environments.simulated.flow import ConsumerFlow, EdgeFlow, PathFlow, ServiceFlow
+from harness.environments.simulated.addresses import Addresses
+from harness.environments.simulated.barriers import barrier
+from harness.environments.simulated.flow import ConsumerFlow, EdgeFlow, ServiceFlow
 from harness.environments.simulated.latency import NEGLIGIBLE, Latency, above, after, capped, mixed
 from harness.environments.simulated.signature import Signature, Variant
 from scenarios.applications.schema import Application, Call, Operation
@@ -53,6 +54,7 @@ class Solver:
         self.application = application
         self.pods = dict(signature.pods)
         self.addresses = Addresses(application, signature)
+        self.strain_ms = signature.strain_ms
         self.delay: dict[tuple[str, Variant], float] = {}
         self._solve()
         if self._saturate():
@@ -138,7 +140,7 @@ class Solver:
         median = operation.ms + self._effect(name, operation_name, variant, "latency_ms")
         tail = median * (TAIL - 1) if median == operation.ms else operation.ms * 2 + median * 0.1
         tail += self._effect(name, operation_name, variant, "tail_ms")
-        median += self.delay.get((name, variant), 0.0)
+        median += self.delay.get((name, variant), 0.0) + self.strain_ms
         spent: Latency = (median, median + tail)
         own = min(1.0, self._effect(name, operation_name, variant, "error_share"))
         message = self._own_message(name, operation_name, variant) if own else ""
@@ -176,9 +178,10 @@ class Solver:
         served, refused, reached, message = [], [], [], ""
         for backend in backends:
             share = backend.pods / total
-            if not self.addresses.listens(backend, workload):
-                message = message or refused_by(*self.addresses.target(variant, call.address, call.port))
-                refused.append((share, (1.0, 3.0)))
+            stopped = barrier(self.addresses, caller, variant, call, backend)
+            if stopped is not None:
+                message = message or stopped[1]
+                refused.append((share, capped(stopped[0], call.timeout_ms)))
                 continue
             result = self.outcome((workload, operation, backend.variant))
             reached.append(((workload, operation, backend.variant), share))
@@ -234,11 +237,12 @@ class Solver:
     def _saturate(self) -> bool:
         counts = {(name, variant): n for name, groups in self.pods.items() for variant, n in groups}
         for (name, variant), demand in self._demands().items():
-            bound = variant.cpu_limit_m
-            idle = self.application.workloads[name].cpu_m
-            use = (demand / max(1, counts.get((name, variant), 1)) + idle) / bound if bound else 0.0
-            if use > 0.95:
-                self.delay[name, variant] = min(20_000.0, (use - 0.95) * 8_000)
+            workload = self.application.workloads[name]
+            bound = min(variant.cpu_limit_m or math.inf, workload.cores * 1000 or math.inf)
+            idle = workload.cpu_m
+            use = (demand / max(1, counts.get((name, variant), 1)) + idle) / bound
+            if use > SATURATED:
+                self.delay[name, variant] = min(20_000.0, (use - SATURATED) * 8_000)
         return bool(self.delay)
 
     # --- results
@@ -285,44 +289,3 @@ class Solver:
     def edge_flows(self) -> tuple[EdgeFlow, ...]:
         """All calls that are made."""
         return tuple(EdgeFlow(*key, *value) for key, value in self.edges.items())
-
-    def paths(self) -> Iterable[PathFlow]:
-        """Requests by path, from the outermost traced service inwards; parallel equal paths are added up."""
-        found: dict[tuple[tuple[str, ...], str], list[Any]] = {}
-        for node, rate in self.roots:
-            traced = self.application.workloads[node[0]].traced
-            if traced:
-                outcome = self.outcomes[node]
-                _add(found, (node[0],), node[1], rate, rate * outcome.fail, outcome.ok, outcome.message)
-            self._walk(node, rate, (node[0],) if traced else (), found)
-        for (path, operation), (rate, errors, p95, message) in found.items():
-            yield PathFlow(path, operation, rate, errors, p95, message)
-
-    def _walk(self, node: Node, rate: float, path: tuple[str, ...], found: dict[Any, list[Any]]) -> None:
-        for call, times, result in self.outcome(node).calls:
-            made = rate * times
-            if made <= 0:
-                continue
-            callee, _, operation = call.to.partition("/")
-            slowest = (
-                max(result.ok, result.failed, key=lambda ms: ms[1]) if result.fail < 1 else result.failed
-            )
-            _add(found, (*path, callee), operation, made, made * result.fail, slowest, result.message)
-            for target, share in result.reached:
-                self._walk(target, made * share, (*path, callee), found)
-
-
-def _add(
-    found: dict[Any, list[Any]],
-    path: tuple[str, ...],
-    operation: str,
-    rate: float,
-    errors: float,
-    ms: Latency,
-    message: str,
-) -> None:
-    row = found.setdefault((path, operation), [0.0, 0.0, 0.0, ""])
-    row[0] += rate
-    row[1] += errors
-    row[2] = max(row[2], ms[1])
-    row[3] = row[3] or (message if errors else "")
