@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness.cluster import Manifest
 
+CHAOS_NAMESPACE = "chaos-mesh"
+"""Where chaos experiments live; every cluster has it, whatever its incident."""
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _NAMES = ("kind-control-plane", "kind-worker", "kind-worker2")
 
@@ -15,7 +17,7 @@ def default_nodes(cpu: str = "8", memory: str = "16Gi") -> list[Manifest]:
 
 def system_namespaces() -> list[Manifest]:
     """The namespaces that every cluster has."""
-    names = ("default", "kube-node-lease", "kube-public", "kube-system")
+    names = ("default", "kube-node-lease", "kube-public", "kube-system", CHAOS_NAMESPACE)
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from harness.environments.simulated.addresses import Addresses, refused_by
+from harness.environments.simulated.disturbances import amount, between, cut_off, failing
 from harness.environments.simulated.flow import ConsumerFlow, EdgeFlow, PathFlow, ServiceFlow
 from harness.environments.simulated.latency import NEGLIGIBLE, Latency, above, after, capped, mixed
-from harness.environments.simulated.signature import Signature, Variant
+from harness.environments.simulated.signature import Backend, Signature, Variant
 from scenarios.applications.schema import Application, Call, Operation
 
 TAIL = 3.0
@@ -33,6 +34,17 @@ class CallResult(NamedTuple):
     message: str
     reached: tuple[tuple[Node, float], ...]
     """Who receives the call, and which share of it."""
+
+
+class Crossing(NamedTuple):
+    """What a request meets on its way to a pod."""
+
+    delay_ms: float
+    lost: float
+    """Share of requests that never get there."""
+    waited: Latency
+    """How long the caller of a lost request waits, and what it is told."""
+    message: str
 
 
 class Outcome(NamedTuple):
@@ -89,6 +101,7 @@ class Solver:
         parts: list[tuple[Variant, float]] = []
         for variant, count in self.pods.get(name, ()):
             backends, _ = self.addresses.resolve(variant, operation.address, operation.consumes, 9092)
+            backends = tuple(b for b in backends if self._connected(variant, b.variant))
             if not variant.serves or not backends:
                 closing = closing or variant.serves
                 continue
@@ -138,10 +151,9 @@ class Solver:
         median = operation.ms + self._effect(name, operation_name, variant, "latency_ms")
         tail = median * (TAIL - 1) if median == operation.ms else operation.ms * 2 + median * 0.1
         tail += self._effect(name, operation_name, variant, "tail_ms")
-        median += self.delay.get((name, variant), 0.0)
+        median += self.delay.get((name, variant), 0.0) + amount(variant.disturbances, "slow")
         spent: Latency = (median, median + tail)
-        own = min(1.0, self._effect(name, operation_name, variant, "error_share"))
-        message = self._own_message(name, operation_name, variant) if own else ""
+        own, message = self._own_failure(name, operation_name, variant)
         failures, alive, reported = [(own, spent)], 1.0 - own, 0.0
         calls = []
         for call in operation.calls:
@@ -180,10 +192,19 @@ class Solver:
                 message = message or refused_by(*self.addresses.target(variant, call.address, call.port))
                 refused.append((share, (1.0, 3.0)))
                 continue
-            result = self.outcome((workload, operation, backend.variant))
-            reached.append(((workload, operation, backend.variant), share))
-            late = above(call.timeout_ms, result.ok)
-            served.append((share * (1 - result.fail) * (1 - late), capped(result.ok, call.timeout_ms)))
+            crossed = self._cross(variant, call, backend, operation)
+            if crossed.lost:
+                refused.append((share * crossed.lost, crossed.waited))
+                message = message or crossed.message
+                share *= 1 - crossed.lost
+            if not share:
+                continue
+            node = (backend.workload, operation, backend.variant)
+            result = self.outcome(node)
+            reached.append((node, share))
+            answered = after(result.ok, (crossed.delay_ms, crossed.delay_ms))
+            late = above(call.timeout_ms, answered)
+            served.append((share * (1 - result.fail) * (1 - late), capped(answered, call.timeout_ms)))
             refused.append((share * result.fail, capped(result.failed, call.timeout_ms)))
             refused.append((share * (1 - result.fail) * late, (call.timeout_ms, call.timeout_ms * 1.01)))
             message = message or result.message
@@ -194,7 +215,31 @@ class Solver:
         fail = min(1.0, fail) if fail > NEGLIGIBLE else 0.0
         return CallResult(fail, mixed(served), mixed(refused), message, tuple(reached))
 
+    def _cross(self, variant: Variant, call: Call, backend: Backend, operation: str) -> Crossing:
+        """What lies between a caller and a pod: its mesh, experiments on the network or on the request."""
+        host, port = self.addresses.target(variant, call.address, call.port)
+        if backend.variant.mesh == "strict" and not variant.mesh:
+            return Crossing(0.0, 1.0, (1.0, 3.0), f"503 upstream connect error: {host}:{port}: connection reset")
+        cause = cut_off(backend.variant.disturbances, backend.target_port, operation)
+        if cause:
+            return Crossing(0.0, 1.0, (1.0, 3.0), f"Unavailable: {host}:{port}: {cause}")
+        delay, lost = between(variant.disturbances, backend.variant.disturbances)
+        waited = (call.timeout_ms, call.timeout_ms * 1.01)
+        return Crossing(delay, lost, waited, f"Unavailable: dial tcp {host}:{port}: i/o timeout")
+
+    def _connected(self, caller: Variant, callee: Variant) -> bool:
+        """Whether two pods can keep a connection up."""
+        return between(caller.disturbances, callee.disturbances)[1] < 1
+
     # --- flags and load
+
+    def _own_failure(self, name: str, operation: str, variant: Variant) -> tuple[float, str]:
+        """(share of executions that fail by the pod's own doing, what it says)."""
+        cause = failing(variant.disturbances, operation)
+        if cause:
+            return 1.0, cause
+        share = min(1.0, self._effect(name, operation, variant, "error_share"))
+        return share, self._own_message(name, operation, variant) if share else ""
 
     def _effects(self, name: str, operation: str, variant: Variant) -> Iterable[tuple[Any, float]]:
         if variant.flags:
@@ -222,7 +267,8 @@ class Solver:
     def _demands(self) -> dict[tuple[str, Variant], float]:
         """Millicores that each group of alike pods asks for beyond idling."""
         demands = {
-            (name, variant): count * self._effect(name, "", variant, "cpu_m")
+            (name, variant): count
+            * (self._effect(name, "", variant, "cpu_m") + amount(variant.disturbances, "cpu"))
             for name, groups in self.pods.items()
             for variant, count in groups
         }
@@ -278,9 +324,9 @@ class Solver:
     def own_failures(self) -> Iterable[tuple[str, str, float, str]]:
         """(workload, operation, failures per second, message) of failures that are the workload's own."""
         for (name, operation, variant), rate in self.rates.items():
-            share = min(1.0, self._effect(name, operation, variant, "error_share"))
+            share, message = self._own_failure(name, operation, variant)
             if share * rate > 0:
-                yield name, operation, rate * share, self._own_message(name, operation, variant)
+                yield name, operation, rate * share, message
 
     def edge_flows(self) -> tuple[EdgeFlow, ...]:
         """All calls that are made."""

@@ -7,7 +7,12 @@ serve users equally well, so a flow is computed once per signature and process.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from harness.environments.simulated.disturbances import Disturbances
+
+Membership = Literal["", "member", "strict", "gateway"]
+"""Outside the mesh; inside; inside and refusing plain text; a gateway, which speaks both."""
 
 
 class VariantFields(NamedTuple):
@@ -23,17 +28,22 @@ class VariantFields(NamedTuple):
     """Cluster names resolve inside the pod."""
     serves: bool = True
     """It runs the application's own program."""
+    disturbances: Disturbances = ()
+    """What chaos experiments and policies do to it."""
+    mesh: Membership = ""
+    """How its connections take part in the service mesh."""
 
 
 class Variant:
     """Everything about a pod that changes what requests see. Equal variants are one object (`variant`), because
     they are compared and hashed all the time."""
 
-    __slots__ = ("cpu_limit_m", "env", "env_map", "fields", "flags", "resolves_names", "serves")
+    __slots__ = (*VariantFields._fields, "env_map", "fields")
 
     def __init__(self, fields: VariantFields) -> None:
         self.fields = fields
-        self.flags, self.env, self.cpu_limit_m, self.resolves_names, self.serves = fields
+        self.flags, self.env, self.cpu_limit_m, self.resolves_names = fields[:4]
+        self.serves, self.disturbances, self.mesh = fields[4:]
         self.env_map = dict(self.env)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -41,11 +51,15 @@ class Variant:
 
     def with_flags(self, flags: tuple[tuple[str, float], ...]) -> Variant:
         """The same pod with these flags on."""
-        return variant(flags, *self.fields[1:])
+        return variant(*self.fields._replace(flags=flags))
+
+    def under(self, disturbances: Disturbances, mesh: Membership = "") -> Variant:
+        """The same pod under these disturbances, at this place in the mesh."""
+        return variant(*self.fields._replace(disturbances=disturbances, mesh=mesh))
 
     def dead(self) -> Variant:
         """The same pod with nothing that answers."""
-        return variant(*self.fields[:-1], False)
+        return variant(*self.fields._replace(serves=False))
 
 
 @cache
@@ -55,9 +69,11 @@ def variant(
     cpu_limit_m: float = 0,
     resolves_names: bool = True,
     serves: bool = True,
+    disturbances: Disturbances = (),
+    mesh: Membership = "",
 ) -> Variant:
     """The one Variant with these fields."""
-    return Variant(VariantFields(flags, env, cpu_limit_m, resolves_names, serves))
+    return Variant(VariantFields(flags, env, cpu_limit_m, resolves_names, serves, disturbances, mesh))
 
 
 class Backend(NamedTuple):

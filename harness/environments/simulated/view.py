@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.cluster import Manifest
+from harness.environments.simulated.disturbances import DisturbedPods
 from harness.environments.simulated.quantity import parse_quantity
 from harness.environments.simulated.signature import Backend, ServicePortView, Signature, Variant, variant
 from scenarios.applications.schema import Application, Workload
@@ -61,6 +62,7 @@ class ClusterView:
         """Pod uid -> flag values read when its container started (flag servers and caching clients)."""
         self.doomed: set[str] = set()
         """Uids of pods whose program dies before it serves anybody, ready or not."""
+        self.disturbed = DisturbedPods()
         self._pods: dict[int, PodFacts] = {}
         self._services: dict[str, ServiceFacts] = {}
         self._namespace = application.namespace
@@ -87,12 +89,14 @@ class ClusterView:
 
     def signature(self, store: ObjectStore, pods: list[PodFacts]) -> Signature:
         """The current signature."""
-        live = self.current_flags(pods)
+        live, disturbed = self.current_flags(pods), self.disturbed.by_pod(store)
         variants: dict[str, tuple[str, Variant]] = {}
         ready: dict[str, dict[Variant, int]] = {}
         for pod in pods:
             if pod.ready and pod.workload:
                 acting = self._with_flags(pod, live)
+                if disturbed:
+                    acting = acting.under(disturbed.get(f"{pod.namespace}/{pod.name}", ()), acting.mesh)
                 variants[pod.name] = (pod.workload, acting)
                 group = ready.setdefault(pod.workload, {})
                 group[acting] = group.get(acting, 0) + 1

@@ -21,11 +21,13 @@ from harness.environments.simulated.controllers.base import Controller
 from harness.environments.simulated.controllers.daemonsets import DaemonSetController
 from harness.environments.simulated.controllers.deployments import DeploymentController
 from harness.environments.simulated.controllers.endpoints import EndpointsController
+from harness.environments.simulated.controllers.experiments import ExperimentController
 from harness.environments.simulated.controllers.garbage import GarbageCollector
 from harness.environments.simulated.controllers.kubelet import Kubelet
 from harness.environments.simulated.controllers.quota import QuotaController
 from harness.environments.simulated.controllers.replicasets import ReplicaSetController
 from harness.environments.simulated.controllers.scheduler import Scheduler
+from harness.environments.simulated.controllers.schedules import ScheduleController
 from harness.environments.simulated.controllers.statefulsets import StatefulSetController
 from harness.environments.simulated.nodes import default_nodes, system_namespaces
 from harness.environments.simulated.process import Runtime
@@ -40,6 +42,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     Kubelet,
     EndpointsController,
     QuotaController,
+    ScheduleController,
+    ExperimentController,
     GarbageCollector,
 )
 START_SPREAD = 6 * 3600
