@@ -26,6 +26,7 @@ from harness.scoring.verdict import Baseline
 from harness.telemetry import Alert
 from scenarios.faults import Injection, fault_of, undo
 from scenarios.faults.base import find
+from scenarios.faults.chaos import ScheduledChaosExperiment
 from scenarios.faults.feature_flags import FLAG_DAEMON
 from scenarios.faults.waiters import ROLLOUT_S, RestartKubernetesWorkload
 from scenarios.schema import ExpectedAlert, Scenario, Step
@@ -265,11 +266,14 @@ def _delete_workload(scenario: Scenario, environment: PlayedEnvironment) -> None
 
 
 def victims(scenario: Scenario) -> tuple[ObjectRef, ...]:
-    """Workloads that show the symptom: those that a fault changes, those that are restarted to take it up,
-    and those behind a Service that it breaks."""
+    """Workloads that show the symptom: those that a fault changes, those that an experiment hits, those
+    that are restarted to take it up, and those behind a Service that it breaks."""
     found: list[ObjectRef] = []
     for injection in scenario.injections():
-        for target in fault_of(injection).objects():
+        fault = fault_of(injection)
+        if isinstance(fault, ScheduledChaosExperiment):
+            found.extend(fault.workloads())
+        for target in fault.objects():
             if target.kind in WORKLOAD_KINDS:
                 found.append(target)
             elif target.kind == "Service":

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from harness.cluster import Cluster, ObjectRef, wait_until
 from harness.errors import InfrastructureError
 from scenarios.faults.base import Fault, Injection
+from scenarios.faults.chaos import ScheduledChaosExperiment
 from scenarios.faults.containers import (
     InsufficientResources,
     InvalidCommand,
@@ -48,6 +49,7 @@ FAULTS: dict[str, type[Fault]] = {
         ModifiedTargetPort,
         NonexistentImage,
         FeatureFlag,
+        ScheduledChaosExperiment,
         UnschedulableAntiAffinity,
         UnsupportedArchitectureImage,
         DeletedService,

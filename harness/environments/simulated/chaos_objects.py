@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from harness.cluster import Manifest
@@ -28,6 +29,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
+@lru_cache(maxsize=256)
 def seconds(text: str) -> float:
     """A Go duration such as `55s`, `1m30s` or `200ms`; infinite where there is none or it cannot be read."""
     parts = _PART.findall(text or "")

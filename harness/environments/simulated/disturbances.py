@@ -23,7 +23,7 @@ ATTEMPTS = 3
 HEAP_GC_M = 2000.0
 """Millicores that a collector wants which finds nothing to free."""
 
-What = Literal["delay", "loss", "abort", "fail", "cpu", "slow"]
+What = Literal["delay", "loss", "abort", "fail", "cpu", "slow", "memory"]
 
 
 class Disturbance(NamedTuple):
@@ -31,7 +31,7 @@ class Disturbance(NamedTuple):
 
     what: What
     """delay, loss: on the pod's packets. abort: requests to it are cut off. fail: it answers with an error.
-    cpu: it competes for its processor. slow: it takes longer."""
+    cpu: it competes for its processor. slow: it takes longer. memory: `text` of it is taken."""
     amount: float = 0
     """Milliseconds, a share, or millicores."""
     link: str = ""
@@ -178,9 +178,11 @@ def _jvm(spec: Manifest) -> Iterable[Disturbance]:
 
 
 def _stress(spec: Manifest) -> Iterable[Disturbance]:
-    load = spec.get("stressors", {}).get("cpu")
+    load, memory = spec.get("stressors", {}).get("cpu"), spec.get("stressors", {}).get("memory")
     if load:
         yield Disturbance("cpu", 10.0 * float(load.get("load", 100)) * int(load.get("workers", 1)))
+    if memory:
+        yield Disturbance("memory", text=str(memory.get("size", "")))
 
 
 def _io(spec: Manifest) -> Iterable[Disturbance]:

@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 from harness.cluster import Cluster, ClusterError
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.simulated.monitoring import Monitoring
+from harness.environments.simulated.nodes import CHAOS_NAMESPACE
 from harness.environments.simulated.world import World
 from harness.errors import InfrastructureError
 from harness.protocols import Briefing
@@ -94,7 +95,7 @@ def prepare(scenario: Scenario, seed: int, config: EnvironmentConfig) -> Prepare
     monitoring = Monitoring(application, seed)
     world = World(seed, monitoring.runtime)
     monitoring.attach(world)
-    namespaces = (application.namespace,)
+    namespaces = (application.namespace, CHAOS_NAMESPACE)
     try:
         world.deploy(application.manifests(scenario.application_options))
     except ClusterError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from harness.cluster import Manifest
+from harness.environments.simulated.control_plane import static_pods
 
 CHAOS_NAMESPACE = "chaos-mesh"
 """Where chaos experiments live; every cluster has it, whatever its incident."""
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+CONTROL_PLANE_SIZE = ("4", "8Gi")
 _NAMES = ("kind-control-plane", "kind-worker", "kind-worker2")
 
 
@@ -33,6 +35,7 @@ def _node(name: str, number: int, cpu: str, memory: str) -> Manifest:
     if name == _NAMES[0]:
         labels[CONTROL_PLANE] = ""
         spec["taints"] = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
+        cpu, memory = CONTROL_PLANE_SIZE
     resources = {"cpu": cpu, "memory": memory, "pods": "110"}
     return {
         "apiVersion": "v1",
@@ -57,3 +60,8 @@ def _node(name: str, number: int, cpu: str, memory: str) -> Manifest:
             "nodeInfo": {"architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": "v1.33.1"},
         },
     }
+
+
+def system_pods() -> list[Manifest]:
+    """What runs before anything is deployed."""
+    return static_pods(_NAMES[0])

@@ -29,7 +29,7 @@ from harness.environments.simulated.controllers.replicasets import ReplicaSetCon
 from harness.environments.simulated.controllers.scheduler import Scheduler
 from harness.environments.simulated.controllers.schedules import ScheduleController
 from harness.environments.simulated.controllers.statefulsets import StatefulSetController
-from harness.environments.simulated.nodes import default_nodes, system_namespaces
+from harness.environments.simulated.nodes import default_nodes, system_namespaces, system_pods
 from harness.environments.simulated.process import Runtime
 from harness.environments.simulated.store import ObjectStore
 
@@ -71,7 +71,8 @@ class World:
         self._queued: set[tuple[str, Key]] = set()
         self._serials: dict[str, int] = {}
         self._seen_version = 0
-        self.deploy([*system_namespaces(), *(default_nodes() if nodes is None else nodes)])
+        own = [*default_nodes(), *system_pods()] if nodes is None else nodes
+        self.deploy([*system_namespaces(), *own])
 
     @property
     def now(self) -> float:

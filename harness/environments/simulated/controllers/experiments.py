@@ -100,8 +100,8 @@ class ExperimentController(Controller):
         spec = experiment["spec"]
         found = self._pods(spec.get("selector") or {}, str(spec.get("mode", "all")), experiment)
         done = [_new_record(pod, ".") for pod in found]
-        if found and spec.get("target"):
-            target = spec["target"]
+        target = spec.get("target")
+        if found and isinstance(target, dict):
             peers = self._pods(target.get("selector") or {}, str(target.get("mode", "all")), experiment)
             done += [_new_record(pod, ".Target") for pod in peers]
         return done

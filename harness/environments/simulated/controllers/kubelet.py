@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import Key, draw, iso
+from harness.environments.simulated.control_plane import COMPONENTS
 from harness.environments.simulated.controllers.base import Controller, key_of
 from harness.environments.simulated.controllers.containers import NEVER, ContainerRun, advance, begin, waiting
 from harness.environments.simulated.controllers.pod_status import pod_status
@@ -60,8 +61,8 @@ class Kubelet(Controller):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.images: set[str] = {PAUSE_IMAGE}
-        """Images that were pulled once."""
+        self.images: set[str] = {PAUSE_IMAGE, *COMPONENTS.values()}
+        """Images that were pulled once, and those that every node comes with."""
         self._runs: dict[Key, PodRun] = {}
         self._lacking: dict[Key, None] = {}
         """Pods that wait for an object which does not exist."""

@@ -39,13 +39,13 @@ class ScheduleController(Controller):
         """The wake-up of each Schedule that is in the queue already."""
 
     def observe(self, change: Change) -> None:
-        """A Schedule, or the one that an experiment belongs to."""
+        """A Schedule, or the one that an experiment belongs to which is over or gone."""
         if change.kind == "Schedule":
             self.enqueue(change.key)
-            return
-        owner = controller_of(change.last, "Schedule")
-        if owner:
-            self.enqueue((change.key[0], owner))
+        elif change.new is None or is_finished(change.new, self.now):
+            owner = controller_of(change.last, "Schedule")
+            if owner:
+                self.enqueue((change.key[0], owner))
 
     def reconcile(self, key: Key) -> None:
         """Spawn what is due, tidy up what is over."""
