@@ -36,6 +36,7 @@ __all__ = [
     "fault_of",
     "inject",
     "injected_objects",
+    "set_up",
     "undo",
 ]
 
@@ -69,6 +70,13 @@ def injected_objects(scenario: Scenario) -> tuple[ObjectRef, ...]:
     """Every object that the scenario's injections change, create or delete, without repetition."""
     found = (target for planned in scenario.injections() for target in fault_of(planned).objects())
     return tuple(dict.fromkeys(found))
+
+
+def set_up(cluster: Cluster, scenario: Scenario) -> None:
+    """Play what the scenario does to a healthy application before its injections, such as scaling: the state
+    that a remediation must lead back to. `inject` plays it too, which then changes nothing."""
+    for disruption in scenario.disruptions:
+        _wait_for(cluster, disruption.pre_injection)
 
 
 def inject(cluster: Cluster, scenario: Scenario) -> tuple[Injection, ...]:

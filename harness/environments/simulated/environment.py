@@ -22,7 +22,7 @@ from harness.records import Verdict
 from harness.scoring.verdict import Baseline, VerdictPolicy, decide
 from harness.telemetry import Telemetry
 from scenarios.applications import load_application
-from scenarios.faults import Injection, await_active, inject
+from scenarios.faults import Injection, await_active, inject, set_up
 from scenarios.schema import Scenario
 
 T = TypeVar("T")
@@ -102,6 +102,7 @@ def prepare(scenario: Scenario, seed: int, config: EnvironmentConfig) -> Prepare
         raise InfrastructureError("infra_deploy_failed", str(error)) from error
     world.advance(DEPLOY_S)
     require_available(world, namespaces)
+    set_up(world.cluster, scenario)
     world.advance(config.soak_s)
     baseline = Baseline.capture(world.cluster, monitoring, namespaces)
     try:
