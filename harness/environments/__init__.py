@@ -1,6 +1,6 @@
 """Environments by kind; each is imported only when chosen.
 
-    simulated   the embedded cluster (default)
+simulated   the embedded cluster (default)
 """
 
 from __future__ import annotations

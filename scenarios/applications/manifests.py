@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.cluster import Manifest
 from harness.errors import ConfigurationError, Problem
-from scenarios.applications.schema import Application, Workload
+from scenarios.applications.schema import Application, Autoscaling, Workload
 
 COMPONENT = "app.kubernetes.io/component"
 
@@ -23,25 +23,41 @@ def render(application: Application, options: Mapping[str, Any]) -> list[Manifes
     manifests = [_object("v1", "Namespace", namespace, "")]
     for name, data in {**_flag_config(application), **application.config_maps}.items():
         manifests.append({**_object("v1", "ConfigMap", name, namespace), "data": dict(data)})
+    for name, data in application.secrets.items():
+        manifests.append(
+            {**_object("v1", "Secret", name, namespace), "type": "Opaque", "stringData": dict(data)}
+        )
     for name, workload in application.workloads.items():
         if workload.ports:
             manifests.append(_service(name, workload, application))
         manifests.append(_deployment(name, workload, application, chosen.get(name, {})))
+    if application.autoscaling is not None and given(options).get(application.autoscaling.option):
+        manifests += [
+            _autoscaler(name, workload, application.autoscaling, namespace)
+            for name, workload in application.workloads.items()
+            if workload.traced
+        ]
     return manifests
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options by their dotted names."""
+    return dict(_flatten(options))
 
 
 def chosen_env(application: Application, options: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Workload -> environment variables that the options (defaults included) decide."""
-    given = dict(_flatten(options))
+    flat = given(options)
+    switch = application.autoscaling.option if application.autoscaling else ""
     problems = [
         Problem(f"application option {name}", f"{application.name} has no such option",
                 f"expected one of {', '.join(application.options) or 'none'}")
-        for name in given
-        if name not in application.options
+        for name in flat
+        if name not in application.options and name != switch
     ]  # fmt: skip
     env: dict[str, dict[str, str]] = {}
     for name, option in application.options.items():
-        text = json.dumps(given[name]) if name in given else None
+        text = json.dumps(flat[name]) if name in flat else None
         if text is not None and text not in option.values:
             problems.append(
                 Problem(f"application option {name}", f"found {text}", f"expected {', '.join(option.values)}")
@@ -120,6 +136,28 @@ def _deployment(name: str, workload: Workload, application: Application, env: Ma
     return manifest
 
 
+def _autoscaler(name: str, workload: Workload, autoscaling: Autoscaling, namespace: str) -> Manifest:
+    requested = {"cpu": any(workload.cpu), "memory": any(workload.memory)}
+    manifest = _object("autoscaling/v2", "HorizontalPodAutoscaler", name, namespace)
+    manifest["spec"] = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+        "minReplicas": 1,
+        "maxReplicas": autoscaling.max_replicas,
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {
+                    "name": resource,
+                    "target": {"type": "Utilization", "averageUtilization": percent},
+                },
+            }
+            for resource, percent in autoscaling.utilization.items()
+            if requested.get(resource)
+        ],
+    }
+    return manifest
+
+
 def _container(name: str, workload: Workload, application: Application, env: Mapping[str, str]) -> Manifest:
     container: dict[str, Any] = {"name": name, "image": workload.image, "imagePullPolicy": "IfNotPresent"}
     if workload.command:
@@ -130,6 +168,10 @@ def _container(name: str, workload: Workload, application: Application, env: Map
         ]
     variables = {"OTEL_SERVICE_NAME": name, **application.common_env, **workload.env, **env}
     container["env"] = [{"name": key, "value": value} for key, value in variables.items()]
+    for key, source in workload.secret_env.items():
+        secret, _, entry = source.partition("/")
+        reference = {"secretKeyRef": {"name": secret, "key": entry}}
+        container["env"].append({"name": key, "valueFrom": reference})
     resources = _resources(workload)
     if resources:
         container["resources"] = resources

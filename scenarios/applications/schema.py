@@ -42,6 +42,8 @@ class Call(Part):
     """What the caller writes when the call fails; `{cause}` is what it was told."""
     times: float = 1.0
     """Calls per execution, on average."""
+    password: str = ""
+    """Names of the caller's environment variables, joined with `:`, whose values it shows."""
 
 
 class FlagEffect(Part):
@@ -87,6 +89,17 @@ class Operation(Part):
     """Messages per second that one pod of a consumer manages."""
 
 
+class Password(Part):
+    """What a workload demands of its callers."""
+
+    variable: str
+    """Environment variable, or command line option without its dashes, that holds it; unset demands nothing."""
+    refusal: str
+    """What a caller without it reads."""
+    refusal_ms: float = 5
+    """How long such a caller tries."""
+
+
 class ServicePort(Part):
     """One port of a Service."""
 
@@ -103,8 +116,13 @@ class Workload(Part):
     """Value of the component label; the workload's name when empty."""
     replicas: int = 1
     command: tuple[str, ...] = ()
+    program: tuple[str, ...] = ()
+    """What the image starts without a command."""
     ports: tuple[ServicePort, ...] = ()
     env: Mapping[str, str] = Field(default_factory=dict)
+    secret_env: Mapping[str, str] = Field(default_factory=dict)
+    """Environment variable -> `secret/key` that it comes from."""
+    password: Password | None = None
     cpu: tuple[str, str] = ("", "")
     """Request and limit; empty for none."""
     memory: tuple[str, str] = ("", "")
@@ -116,6 +134,8 @@ class Workload(Part):
     cpu_m: float = 5
     """Idle processor use in millicores."""
     cpu_ms_per_request: float = 2
+    cores: float = 0
+    """Processor cores that its program can use; 0 for as many as there are."""
     traced: bool = True
     """Its spans reach the collector."""
     internal_spans: bool = True
@@ -164,6 +184,16 @@ class Option(Part):
     """Argument value as JSON text -> value of the environment variable."""
 
 
+class Autoscaling(Part):
+    """HorizontalPodAutoscalers of the traced workloads, where the deployment asks for them."""
+
+    option: str
+    """Dotted name of the ITBench application argument that turns it on."""
+    max_replicas: int = 5
+    utilization: Mapping[str, int]
+    """Resource -> target in percent of what is requested; used where the workload requests it."""
+
+
 class Application(Part):
     """An application as the simulated cluster knows it. Pickles as its name."""
 
@@ -177,6 +207,9 @@ class Application(Part):
     options: Mapping[str, Option] = Field(default_factory=dict)
     common_env: Mapping[str, str] = Field(default_factory=dict)
     config_maps: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    """Secret -> key -> text."""
+    autoscaling: Autoscaling | None = None
     workloads: Mapping[str, Workload]
     _file: str = PrivateAttr(default="")
 
@@ -205,11 +238,19 @@ class Application(Part):
                 for index, call in enumerate(operation.calls):
                     yield from self._check_target(f"{where}.calls[{index}].to", call.to)
                     yield from self._check_address(f"{where}.calls[{index}].address", workload, call.address)
+                    yield from self._check_address(
+                        f"{where}.calls[{index}].password", workload, call.password
+                    )
                 if operation.consumes:
                     yield from self._check_target(f"{where}.consumes", operation.consumes)
                     yield from self._check_address(f"{where}.address", workload, operation.address)
             for variable in workload.needs_at_start:
                 yield from self._check_address(f"workloads.{name}.needs_at_start", workload, variable)
+            for variable, source in workload.secret_env.items():
+                secret, _, key = source.partition("/")
+                if key not in self.secrets.get(secret, {}):
+                    where = f"workloads.{name}.secret_env.{variable}"
+                    yield Problem(where, f"no secret has {source!r}", _one_of(self.secrets))
             yield from self._check_flags(name, workload)
         for where, wanted in [("collector", self.collector)] + [
             (f"options.{key}.workload", option.workload) for key, option in self.options.items()
@@ -229,7 +270,7 @@ class Application(Part):
 
     def _check_address(self, where: str, workload: Workload, address: str) -> Iterator[Problem]:
         for variable in filter(None, address.split(":")):
-            if variable not in workload.env:
+            if variable not in workload.env and variable not in workload.secret_env:
                 yield Problem(where, f"{variable!r} is not in the workload's env", _one_of(workload.env))
 
     def _check_flags(self, name: str, workload: Workload) -> Iterator[Problem]:

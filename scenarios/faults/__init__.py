@@ -10,19 +10,28 @@ from collections.abc import Iterable, Sequence
 
 from harness.cluster import Cluster, ObjectRef, wait_until
 from harness.errors import InfrastructureError
+from scenarios.faults.api_server import ApiServerRequestSurge
 from scenarios.faults.base import Fault, Injection
 from scenarios.faults.chaos import ScheduledChaosExperiment
 from scenarios.faults.containers import (
     InsufficientResources,
     InvalidCommand,
+    MisconfiguredReadinessProbe,
     ModifiedEnvironmentVariable,
     NonexistentImage,
+    UnassignedResourceLimits,
     UnsupportedArchitectureImage,
 )
+from scenarios.faults.credentials import ChangedValkeyPassword, CorruptedSecret, ValkeyOutOfMemory
 from scenarios.faults.feature_flags import FeatureFlag
-from scenarios.faults.init_containers import HangingInitContainer
+from scenarios.faults.init_containers import CrashingInitContainer, HangingInitContainer
+from scenarios.faults.networking import FailingNameResolution, IngressBlockingNetworkPolicy
+from scenarios.faults.nodes import CordonedNode, NonexistentNode
+from scenarios.faults.priority import PriorityPreemption
+from scenarios.faults.quota import InsufficientResourceQuota, MisconfiguredAutoscaler, ScaledToZero
 from scenarios.faults.scheduling import UnschedulableAntiAffinity
-from scenarios.faults.services import DeletedService, ModifiedTargetPort
+from scenarios.faults.services import DeletedService, InvalidSelector, ModifiedTargetPort
+from scenarios.faults.storage import NonexistentPersistentVolumeClaim
 from scenarios.faults.waiters import WAITERS, RestartKubernetesWorkload
 from scenarios.schema import PlannedInjection, PlannedWaiter, Scenario
 
@@ -43,17 +52,34 @@ __all__ = [
 FAULTS: dict[str, type[Fault]] = {
     fault.id: fault
     for fault in (
+        CordonedNode,
+        CrashingInitContainer,
+        FailingNameResolution,
         HangingInitContainer,
+        IngressBlockingNetworkPolicy,
+        InsufficientResourceQuota,
         InsufficientResources,
         InvalidCommand,
+        ApiServerRequestSurge,
+        MisconfiguredAutoscaler,
+        MisconfiguredReadinessProbe,
         ModifiedEnvironmentVariable,
         ModifiedTargetPort,
         NonexistentImage,
+        NonexistentNode,
+        NonexistentPersistentVolumeClaim,
         FeatureFlag,
+        PriorityPreemption,
+        ScaledToZero,
         ScheduledChaosExperiment,
+        UnassignedResourceLimits,
         UnschedulableAntiAffinity,
         UnsupportedArchitectureImage,
+        ChangedValkeyPassword,
+        ValkeyOutOfMemory,
+        InvalidSelector,
         DeletedService,
+        CorruptedSecret,
     )
 }
 """Fault mechanisms by ITBench id."""

@@ -107,7 +107,9 @@ class Flow:
     def paths(self) -> tuple[PathFlow, ...]:
         """Requests by path of services."""
         if self._paths is None:
-            self._paths = tuple(self._solver.paths())
+            from harness.environments.simulated.call_paths import path_flows
+
+            self._paths = tuple(path_flows(self._solver))
         return self._paths
 
 

@@ -1,4 +1,4 @@
-"""What an empty cluster has: one control plane and two workers, amd64, and the system namespaces."""
+"""What an empty cluster has: one control plane and two workers, amd64, the system namespaces, priorities, storage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ CHAOS_NAMESPACE = "chaos-mesh"
 """Where chaos experiments live; every cluster has it, whatever its incident."""
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 CONTROL_PLANE_SIZE = ("4", "8Gi")
+DEFAULT_STORAGE = "storageclass.kubernetes.io/is-default-class"
 _NAMES = ("kind-control-plane", "kind-worker", "kind-worker2")
 
 
@@ -21,6 +22,31 @@ def system_namespaces() -> list[Manifest]:
     """The namespaces that every cluster has."""
     names = ("default", "kube-node-lease", "kube-public", "kube-system", CHAOS_NAMESPACE)
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
+
+
+def system_classes() -> list[Manifest]:
+    """The priority and storage classes that every cluster has."""
+    priorities = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+    storage: Manifest = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "standard", "annotations": {DEFAULT_STORAGE: "true"}},
+        "provisioner": "rancher.io/local-path",
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate",
+    }
+    return [
+        storage,
+        *(
+            {
+                "apiVersion": "scheduling.k8s.io/v1",
+                "kind": "PriorityClass",
+                "metadata": {"name": name},
+                "value": value,
+            }
+            for name, value in priorities.items()
+        ),
+    ]
 
 
 def _node(name: str, number: int, cpu: str, memory: str) -> Manifest:

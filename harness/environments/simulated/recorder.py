@@ -228,6 +228,12 @@ class Recorder:
             for container, reason in pod.waiting:
                 signal = "crash_loop" if reason == "CrashLoopBackOff" else "container_waiting"
                 yield number[signal], (*place, ("container", container))
+        for autoscaler in store.list("HorizontalPodAutoscaler"):
+            metadata, spec = autoscaler["metadata"], autoscaler["spec"]
+            replicas = autoscaler.get("status", {}).get("currentReplicas", 0)
+            if spec.get("minReplicas", 1) < replicas == spec["maxReplicas"]:
+                named = ("horizontalpodautoscaler", metadata["name"])
+                yield number["hpa_maxed_out"], (("namespace", metadata["namespace"]), named)
         for deployment in store.list("Deployment"):
             for condition in deployment.get("status", {}).get("conditions", ()):
                 if condition["type"] == "Progressing" and condition["status"] == "False":

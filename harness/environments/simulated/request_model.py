@@ -10,11 +10,12 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from harness.environments.simulated.addresses import Addresses, refused_by
-from harness.environments.simulated.disturbances import amount, between, cut_off, failing
-from harness.environments.simulated.flow import ConsumerFlow, EdgeFlow, PathFlow, ServiceFlow
+from harness.environments.simulated.addresses import Addresses
+from harness.environments.simulated.barriers import barrier
+from harness.environments.simulated.disturbances import amount, between, failing
+from harness.environments.simulated.flow import ConsumerFlow, EdgeFlow, ServiceFlow
 from harness.environments.simulated.latency import NEGLIGIBLE, Latency, above, after, capped, mixed
-from harness.environments.simulated.signature import Backend, Signature, Variant
+from harness.environments.simulated.signature import Signature, Variant
 from scenarios.applications.schema import Application, Call, Operation
 
 TAIL = 3.0
@@ -36,17 +37,6 @@ class CallResult(NamedTuple):
     """Who receives the call, and which share of it."""
 
 
-class Crossing(NamedTuple):
-    """What a request meets on its way to a pod."""
-
-    delay_ms: float
-    lost: float
-    """Share of requests that never get there."""
-    waited: Latency
-    """How long the caller of a lost request waits, and what it is told."""
-    message: str
-
-
 class Outcome(NamedTuple):
     """What happens when an operation is executed."""
 
@@ -65,6 +55,7 @@ class Solver:
         self.application = application
         self.pods = dict(signature.pods)
         self.addresses = Addresses(application, signature)
+        self.strain_ms = signature.strain_ms
         self.delay: dict[tuple[str, Variant], float] = {}
         self._solve()
         if self._saturate():
@@ -151,7 +142,8 @@ class Solver:
         median = operation.ms + self._effect(name, operation_name, variant, "latency_ms")
         tail = median * (TAIL - 1) if median == operation.ms else operation.ms * 2 + median * 0.1
         tail += self._effect(name, operation_name, variant, "tail_ms")
-        median += self.delay.get((name, variant), 0.0) + amount(variant.disturbances, "slow")
+        median += self.delay.get((name, variant), 0.0) + self.strain_ms
+        median += amount(variant.disturbances, "slow")
         spent: Latency = (median, median + tail)
         own, message = self._own_failure(name, operation_name, variant)
         failures, alive, reported = [(own, spent)], 1.0 - own, 0.0
@@ -188,21 +180,22 @@ class Solver:
         served, refused, reached, message = [], [], [], ""
         for backend in backends:
             share = backend.pods / total
-            if not self.addresses.listens(backend, workload):
-                message = message or refused_by(*self.addresses.target(variant, call.address, call.port))
-                refused.append((share, (1.0, 3.0)))
+            stopped = barrier(self.addresses, caller, variant, call, backend)
+            if stopped is not None:
+                message = message or stopped[1]
+                refused.append((share, capped(stopped[0], call.timeout_ms)))
                 continue
-            crossed = self._cross(variant, call, backend, operation)
-            if crossed.lost:
-                refused.append((share * crossed.lost, crossed.waited))
-                message = message or crossed.message
-                share *= 1 - crossed.lost
+            delay, lost = between(variant.disturbances, backend.variant.disturbances)
+            if lost:
+                message = message or self._timed_out(variant, call)
+                refused.append((share * lost, (call.timeout_ms, call.timeout_ms * 1.01)))
+                share *= 1 - lost
             if not share:
                 continue
             node = (backend.workload, operation, backend.variant)
             result = self.outcome(node)
             reached.append((node, share))
-            answered = after(result.ok, (crossed.delay_ms, crossed.delay_ms))
+            answered = after(result.ok, (delay, delay))
             late = above(call.timeout_ms, answered)
             served.append((share * (1 - result.fail) * (1 - late), capped(answered, call.timeout_ms)))
             refused.append((share * result.fail, capped(result.failed, call.timeout_ms)))
@@ -215,17 +208,9 @@ class Solver:
         fail = min(1.0, fail) if fail > NEGLIGIBLE else 0.0
         return CallResult(fail, mixed(served), mixed(refused), message, tuple(reached))
 
-    def _cross(self, variant: Variant, call: Call, backend: Backend, operation: str) -> Crossing:
-        """What lies between a caller and a pod: its mesh, experiments on the network or on the request."""
+    def _timed_out(self, variant: Variant, call: Call) -> str:
         host, port = self.addresses.target(variant, call.address, call.port)
-        if backend.variant.mesh == "strict" and not variant.mesh:
-            return Crossing(0.0, 1.0, (1.0, 3.0), f"503 upstream connect error: {host}:{port}: connection reset")
-        cause = cut_off(backend.variant.disturbances, backend.target_port, operation)
-        if cause:
-            return Crossing(0.0, 1.0, (1.0, 3.0), f"Unavailable: {host}:{port}: {cause}")
-        delay, lost = between(variant.disturbances, backend.variant.disturbances)
-        waited = (call.timeout_ms, call.timeout_ms * 1.01)
-        return Crossing(delay, lost, waited, f"Unavailable: dial tcp {host}:{port}: i/o timeout")
+        return f"Unavailable: dial tcp {host}:{port}: i/o timeout"
 
     def _connected(self, caller: Variant, callee: Variant) -> bool:
         """Whether two pods can keep a connection up."""
@@ -280,11 +265,12 @@ class Solver:
     def _saturate(self) -> bool:
         counts = {(name, variant): n for name, groups in self.pods.items() for variant, n in groups}
         for (name, variant), demand in self._demands().items():
-            bound = variant.cpu_limit_m
-            idle = self.application.workloads[name].cpu_m
-            use = (demand / max(1, counts.get((name, variant), 1)) + idle) / bound if bound else 0.0
-            if use > 0.95:
-                self.delay[name, variant] = min(20_000.0, (use - 0.95) * 8_000)
+            workload = self.application.workloads[name]
+            bound = min(variant.cpu_limit_m or math.inf, workload.cores * 1000 or math.inf)
+            idle = workload.cpu_m
+            use = (demand / max(1, counts.get((name, variant), 1)) + idle) / bound
+            if use > SATURATED:
+                self.delay[name, variant] = min(20_000.0, (use - SATURATED) * 8_000)
         return bool(self.delay)
 
     # --- results
@@ -331,44 +317,3 @@ class Solver:
     def edge_flows(self) -> tuple[EdgeFlow, ...]:
         """All calls that are made."""
         return tuple(EdgeFlow(*key, *value) for key, value in self.edges.items())
-
-    def paths(self) -> Iterable[PathFlow]:
-        """Requests by path, from the outermost traced service inwards; parallel equal paths are added up."""
-        found: dict[tuple[tuple[str, ...], str], list[Any]] = {}
-        for node, rate in self.roots:
-            traced = self.application.workloads[node[0]].traced
-            if traced:
-                outcome = self.outcomes[node]
-                _add(found, (node[0],), node[1], rate, rate * outcome.fail, outcome.ok, outcome.message)
-            self._walk(node, rate, (node[0],) if traced else (), found)
-        for (path, operation), (rate, errors, p95, message) in found.items():
-            yield PathFlow(path, operation, rate, errors, p95, message)
-
-    def _walk(self, node: Node, rate: float, path: tuple[str, ...], found: dict[Any, list[Any]]) -> None:
-        for call, times, result in self.outcome(node).calls:
-            made = rate * times
-            if made <= 0:
-                continue
-            callee, _, operation = call.to.partition("/")
-            slowest = (
-                max(result.ok, result.failed, key=lambda ms: ms[1]) if result.fail < 1 else result.failed
-            )
-            _add(found, (*path, callee), operation, made, made * result.fail, slowest, result.message)
-            for target, share in result.reached:
-                self._walk(target, made * share, (*path, callee), found)
-
-
-def _add(
-    found: dict[Any, list[Any]],
-    path: tuple[str, ...],
-    operation: str,
-    rate: float,
-    errors: float,
-    ms: Latency,
-    message: str,
-) -> None:
-    row = found.setdefault((path, operation), [0.0, 0.0, 0.0, ""])
-    row[0] += rate
-    row[1] += errors
-    row[2] = max(row[2], ms[1])
-    row[3] = row[3] or (message if errors else "")

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.cluster import Manifest
+from harness.environments.simulated.api_load import api_requests, strain_ms
 from harness.environments.simulated.disturbances import DisturbedPods
+from harness.environments.simulated.policies import Policies
+from harness.environments.simulated.programs import settings
 from harness.environments.simulated.quantity import parse_quantity
 from harness.environments.simulated.signature import Backend, ServicePortView, Signature, Variant, variant
 from scenarios.applications.schema import Application, Workload
@@ -63,17 +66,23 @@ class ClusterView:
         self.doomed: set[str] = set()
         """Uids of pods whose program dies before it serves anybody, ready or not."""
         self.disturbed = DisturbedPods()
+        self.stand_ins: set[str] = set()
+        """Uids of pods of which a foreign command runs the application's program."""
+        self.read_env: dict[str, tuple[tuple[str, str], ...]] = {}
+        """Pod uid -> credentials (name, value) that its program read when it started."""
         self._pods: dict[int, PodFacts] = {}
         self._services: dict[str, ServiceFacts] = {}
         self._namespace = application.namespace
         self._components = {w.component or name: name for name, w in application.workloads.items()}
+        self._credentials = {name: credential_names(w) for name, w in application.workloads.items()}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"application": self.application, "flags_of": self.flags_of, "doomed": self.doomed}
+        kept = ("application", "flags_of", "doomed", "stand_ins", "read_env")
+        return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["application"])  # type: ignore[misc]
-        self.flags_of, self.doomed = state["flags_of"], state["doomed"]
+        self.__dict__.update(state)
 
     def pods(self, store: ObjectStore) -> list[PodFacts]:
         """All pods of the cluster."""
@@ -92,11 +101,14 @@ class ClusterView:
         live, disturbed = self.current_flags(pods), self.disturbed.by_pod(store)
         variants: dict[str, tuple[str, Variant]] = {}
         ready: dict[str, dict[Variant, int]] = {}
+        policies, callers = Policies(store, self._namespace), self._callers(pods)
         for pod in pods:
             if pod.ready and pod.workload:
-                acting = self._with_flags(pod, live)
-                if disturbed:
-                    acting = acting.under(disturbed.get(f"{pod.namespace}/{pod.name}", ()), acting.mesh)
+                acting = self._acting(pod, live)
+                if policies and (closed := policies.closed(pod.manifest, callers)):
+                    acting = acting.changed(closed=closed)
+                if disturbed and (mine := disturbed.get(f"{pod.namespace}/{pod.name}")):
+                    acting = acting.changed(disturbances=mine)
                 variants[pod.name] = (pod.workload, acting)
                 group = ready.setdefault(pod.workload, {})
                 group[acting] = group.get(acting, 0) + 1
@@ -106,7 +118,12 @@ class ClusterView:
         return Signature(
             tuple((name, tuple(sorted(ready[name].items(), key=_by_variant))) for name in sorted(ready)),
             tuple(sorted(services)),
+            strain_ms(api_requests((pod.manifest for pod in pods if pod.ready and not pod.workload), store)),
         )
+
+    def _callers(self, pods: Iterable[PodFacts]) -> dict[str, Mapping[str, str]]:
+        """The labels of each workload's pods."""
+        return {pod.workload: pod.manifest["metadata"].get("labels") or {} for pod in pods if pod.workload}
 
     def _service(
         self, service: Manifest, store: ObjectStore, variants: Mapping[str, tuple[str, Variant]]
@@ -126,11 +143,14 @@ class ClusterView:
         return name, known.ports
 
     def container_started(self, pod: Manifest, store: ObjectStore) -> None:
-        """Remember the flag values that a starting pod reads."""
+        """Remember the credentials and flag values that a starting pod reads."""
         flag_store, workload = self.application.flag_store, self.workload_of(pod)
+        uid = pod["metadata"]["uid"]
+        if workload and self._credentials[workload]:
+            known = settings(container_of(pod, workload), store, self._namespace)
+            self.read_env[uid] = tuple((n, known[n]) for n in self._credentials[workload] if n in known)
         if flag_store is None or not workload:
             return
-        uid = pod["metadata"]["uid"]
         if workload == flag_store.workload:
             self.flags_of[uid] = read_flags(
                 store.get("ConfigMap", flag_store.config_map, self.application.namespace), flag_store.key
@@ -142,8 +162,10 @@ class ClusterView:
         """Drop what was remembered of pods that are gone."""
         alive = {pod.uid for pod in pods}
         self.doomed &= alive
-        for uid in [uid for uid in self.flags_of if uid not in alive]:
-            del self.flags_of[uid]
+        self.stand_ins &= alive
+        for remembered in (self.flags_of, self.read_env):
+            for uid in [uid for uid in remembered if uid not in alive]:
+                del remembered[uid]
 
     def current_flags(self, pods: Iterable[PodFacts]) -> Flags:
         """What the newest ready flag server answers; nothing is on without one."""
@@ -167,17 +189,21 @@ class ClusterView:
         caches = pod.workload and self.application.workloads[pod.workload].caches_flags
         return self.flags_of.get(pod.uid, {}) if caches else live
 
-    def _with_flags(self, pod: PodFacts, live: Flags) -> Variant:
-        if pod.uid in self.doomed:
-            return pod.variant.dead()
+    def _acting(self, pod: PodFacts, live: Flags) -> Variant:
+        """The pod with what it read when it started and what became of its program."""
+        acting = pod.variant
+        if pod.uid in self.doomed or pod.uid in self.stand_ins:
+            acting = acting.changed(serves=pod.uid not in self.doomed)
+        if read := self.read_env.get(pod.uid):
+            acting = acting.with_env(read)
         effects = self.application.workloads[pod.workload].flags
-        if not effects:
-            return pod.variant
+        if not effects or not acting.serves:
+            return acting
         values = self.pod_flags(pod, live)
         flags = tuple(
             sorted({effect.flag: values[effect.flag] for effect in effects if effect.flag in values}.items())
         )
-        return pod.variant.with_flags(flags) if flags else pod.variant
+        return acting.changed(flags=flags) if flags else acting
 
     def _read(self, pod: Manifest) -> PodFacts:
         metadata, status = pod["metadata"], pod.get("status", {})
@@ -229,9 +255,22 @@ def _variant(name: str, workload: Workload, pod: Manifest) -> Variant:
         cpu_limit_m=limit(container, "cpu") * 1000,
         resolves_names=pod["spec"].get("dnsPolicy", "ClusterFirst")
         in ("ClusterFirst", "ClusterFirstWithHostNet"),
-        serves=container["image"] == workload.image
-        and tuple(container.get("command") or workload.command) == workload.command,
+        serves=container["image"] == workload.image and runs_own_program(container, workload),
     )
+
+
+def runs_own_program(container: Manifest, workload: Workload) -> bool:
+    """Whether a container's command starts the workload's program."""
+    command = tuple(container.get("command") or ())
+    return command in ((), workload.command) or command == workload.program != ()
+
+
+def credential_names(workload: Workload) -> tuple[str, ...]:
+    """Variables and options that hold what a workload demands of its callers or shows to others."""
+    shown = {
+        n for o in workload.operations.values() for call in o.calls for n in call.password.split(":") if n
+    }
+    return tuple(sorted(shown | ({workload.password.variable} if workload.password else set())))
 
 
 def _targets(service: Manifest, endpoints: Manifest | None) -> list[tuple[int, list[tuple[int, str]]]]:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import BEGIN, Clock, EventQueue, Key, draw
 from harness.environments.simulated.cluster import SimulatedCluster
+from harness.environments.simulated.controllers.autoscaler import AutoscalerController
 from harness.environments.simulated.controllers.base import Controller
 from harness.environments.simulated.controllers.daemonsets import DaemonSetController
 from harness.environments.simulated.controllers.deployments import DeploymentController
@@ -29,7 +30,13 @@ from harness.environments.simulated.controllers.replicasets import ReplicaSetCon
 from harness.environments.simulated.controllers.scheduler import Scheduler
 from harness.environments.simulated.controllers.schedules import ScheduleController
 from harness.environments.simulated.controllers.statefulsets import StatefulSetController
-from harness.environments.simulated.nodes import default_nodes, system_namespaces, system_pods
+from harness.environments.simulated.controllers.volumes import VolumeController
+from harness.environments.simulated.nodes import (
+    default_nodes,
+    system_classes,
+    system_namespaces,
+    system_pods,
+)
 from harness.environments.simulated.process import Runtime
 from harness.environments.simulated.store import ObjectStore
 
@@ -44,6 +51,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     QuotaController,
     ScheduleController,
     ExperimentController,
+    VolumeController,
+    AutoscalerController,
     GarbageCollector,
 )
 START_SPREAD = 6 * 3600
@@ -71,8 +80,8 @@ class World:
         self._queued: set[tuple[str, Key]] = set()
         self._serials: dict[str, int] = {}
         self._seen_version = 0
-        own = [*default_nodes(), *system_pods()] if nodes is None else nodes
-        self.deploy([*system_namespaces(), *own])
+        machines = [*default_nodes(), *system_pods()] if nodes is None else nodes
+        self.deploy([*system_namespaces(), *system_classes(), *machines])
 
     @property
     def now(self) -> float:
