@@ -10,6 +10,7 @@ calls never happen. Nothing in a file knows scenarios or faults.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -114,6 +115,16 @@ class Workload(Part):
     image: str
     component: str = ""
     """Value of the component label; the workload's name when empty."""
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    """Labels of its pods, where they are not the recommended ones."""
+    selector: Mapping[str, str] = Field(default_factory=dict)
+    """What its Service selects; its component label when empty."""
+    service: str = ""
+    """Name of its Service, which several workloads may share; the workload's own name when empty."""
+    container: str = ""
+    """Name of its container; the workload's name when empty."""
+    gateway: str = ""
+    """The Gateway that it implements."""
     replicas: int = 1
     command: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
@@ -210,6 +221,10 @@ class Application(Part):
     secrets: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Secret -> key -> text."""
     autoscaling: Autoscaling | None = None
+    ambient_mesh: bool = False
+    """Its namespace is in Istio's ambient mode, and its alerts are computed from the mesh's metrics."""
+    objects: tuple[Manifest, ...] = ()
+    """Further objects, as they are applied."""
     workloads: Mapping[str, Workload]
     _file: str = PrivateAttr(default="")
 
@@ -220,6 +235,18 @@ class Application(Part):
 
     def __hash__(self) -> int:
         return hash((self.name, self._file))
+
+    def behind(self, name: str) -> tuple[str, ...]:
+        """The workloads that serve under a name: those of the Service, or the workload of that name."""
+        return self._behind.get(name, ())
+
+    @cached_property
+    def _behind(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name, workload in self.workloads.items():
+            for called in {name, workload.service or name}:
+                found[called] = (*found.get(called, ()), name)
+        return found
 
     def manifests(self, options: Mapping[str, Any] | None = None) -> list[Manifest]:
         """All objects of the application in the order in which they are created; nodes are the cluster's own.
@@ -261,12 +288,12 @@ class Application(Part):
 
     def _check_target(self, where: str, target: str) -> Iterator[Problem]:
         name, _, operation = target.partition("/")
-        if name not in self.workloads:
+        if not self.behind(name):
             yield Problem(where, f"unknown workload {name!r}", _one_of(self.workloads))
-        elif operation not in self.workloads[name].operations:
-            yield Problem(
-                where, f"{name!r} has no operation {operation!r}", _one_of(self.workloads[name].operations)
-            )
+        for member in self.behind(name):
+            operations = self.workloads[member].operations
+            if operation not in operations:
+                yield Problem(where, f"{member!r} has no operation {operation!r}", _one_of(operations))
 
     def _check_address(self, where: str, workload: Workload, address: str) -> Iterator[Problem]:
         for variable in filter(None, address.split(":")):
@@ -295,11 +322,12 @@ class Application(Part):
                 yield Problem(f"operation {target}", f"calls itself: {' -> '.join((*path, target))}")
                 return
             name, _, operation = target.partition("/")
-            if target in done or operation not in getattr(self.workloads.get(name), "operations", {}):
-                return
-            for call in self.workloads[name].operations[operation].calls:
+            members = (self.workloads[member].operations for member in self.behind(name))
+            known = [operations[operation] for operations in members if operation in operations]
+            for call in () if target in done else (call for one in known for call in one.calls):
                 yield from visit(call.to, (*path, target))
-            done.add(target)
+            if known:
+                done.add(target)
 
         for name, workload in self.workloads.items():
             for operation in workload.operations:

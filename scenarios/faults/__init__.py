@@ -25,6 +25,7 @@ from scenarios.faults.containers import (
 from scenarios.faults.credentials import ChangedValkeyPassword, CorruptedSecret, ValkeyOutOfMemory
 from scenarios.faults.feature_flags import FeatureFlag
 from scenarios.faults.init_containers import CrashingInitContainer, HangingInitContainer
+from scenarios.faults.mesh import DisabledAmbientMode, GatewayDenial, StrictMutualTls
 from scenarios.faults.networking import FailingNameResolution, IngressBlockingNetworkPolicy
 from scenarios.faults.nodes import CordonedNode, NonexistentNode
 from scenarios.faults.priority import PriorityPreemption
@@ -54,6 +55,7 @@ FAULTS: dict[str, type[Fault]] = {
     for fault in (
         CordonedNode,
         CrashingInitContainer,
+        DisabledAmbientMode,
         FailingNameResolution,
         HangingInitContainer,
         IngressBlockingNetworkPolicy,
@@ -72,6 +74,8 @@ FAULTS: dict[str, type[Fault]] = {
         PriorityPreemption,
         ScaledToZero,
         ScheduledChaosExperiment,
+        StrictMutualTls,
+        GatewayDenial,
         UnassignedResourceLimits,
         UnschedulableAntiAffinity,
         UnsupportedArchitectureImage,

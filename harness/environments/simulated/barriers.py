@@ -32,7 +32,7 @@ def barrier(
     if (caller, backend.target_port) in backend.variant.closed:
         waited = (call.timeout_ms, call.timeout_ms * 1.01)
         return waited, f"Unavailable: dial tcp {host}:{port}: i/o timeout"
-    wanted = addresses.application.workloads[workload].password
+    wanted = addresses.application.workloads[backend.workload].password
     if wanted is not None:
         demanded = backend.variant.env_map.get(wanted.variable, "")
         given = [variant.env_map.get(name, "") for name in call.password.split(":")]

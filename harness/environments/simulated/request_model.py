@@ -67,6 +67,8 @@ class Solver:
         self.edges: dict[tuple[str, str, str], list[Any]] = {}
         self.consumers: dict[str, ConsumerFlow] = {}
         self.published: dict[str, float] = {}
+        self.forwarded: dict[str, float] = {}
+        self.connections: dict[str, float] = {}
         self.roots: list[tuple[Node, float]] = []
         for name, workload in self.application.workloads.items():
             for operation_name, operation in workload.operations.items():
@@ -124,7 +126,13 @@ class Solver:
             edge[2] = edge[2] or (result.fail and call.error.format(cause=result.message)) or ""
             copies = 1 + self._effect(name, operation, variant, "extra_messages")
             self.published[call.to] = self.published.get(call.to, 0.0) + made * (1 - result.fail) * copies
+            meshed = sum(share for callee, share in result.reached if callee[2].mesh)
+            carried = meshed if variant.mesh == "gateway" else 1.0
+            self.forwarded[name] = self.forwarded.get(name, 0.0) + made * (1 - result.fail) * carried
             for callee, share in result.reached:
+                if callee[2].mesh:
+                    opened = self.connections.get(callee[0], 0.0)
+                    self.connections[callee[0]] = opened + made * share
                 self._spread(callee, made * share)
 
     # --- what happens to a request
@@ -296,7 +304,9 @@ class Solver:
         for (name, _), demand in self._demands().items():
             sums[name][4] += demand
         return {
-            name: ServiceFlow(row[0], row[1], row[2], row[3], row[4], tuple(row[5]))
+            name: ServiceFlow(
+                *row[:5], tuple(row[5]), self.forwarded.get(name, 0.0), self.connections.get(name, 0.0)
+            )
             for name, row in sums.items()
         }
 

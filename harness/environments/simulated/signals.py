@@ -15,7 +15,9 @@ from harness.environments.simulated.flow import Flow
 
 ConditionKey = tuple[int, Labels]
 """Number of the rule and the affected thing."""
-SPAN_SIGNALS = frozenset({"latency_p95", "error_spans", "ok_spans", "database_spans"})
+SPAN_SIGNALS = frozenset(
+    {"latency_p95", "error_spans", "ok_spans", "database_spans", "forwarded", "connections"}
+)
 
 
 class Finding(NamedTuple):
@@ -36,6 +38,8 @@ class Signals:
         self.source = (flow, seen, groups)
         self.findings: dict[ConditionKey, Finding] = {}
         for index, rule in enumerate(load_rules()):
+            if not rule.watches(flow.application):
+                continue
             for service, value, share in _values(rule, flow, seen, groups):
                 if rule_concerns(index, service):
                     key = (index, (("service_name", service),))

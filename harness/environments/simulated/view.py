@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.cluster import Manifest
 from harness.environments.simulated.api_load import api_requests, strain_ms
 from harness.environments.simulated.disturbances import DisturbedPods
+from harness.environments.simulated.mesh import Mesh
 from harness.environments.simulated.policies import Policies
 from harness.environments.simulated.programs import settings
 from harness.environments.simulated.quantity import parse_quantity
@@ -74,6 +75,7 @@ class ClusterView:
         self._services: dict[str, ServiceFacts] = {}
         self._namespace = application.namespace
         self._components = {w.component or name: name for name, w in application.workloads.items()}
+        self._labelled = [(w.labels.items(), name) for name, w in application.workloads.items() if w.labels]
         self._credentials = {name: credential_names(w) for name, w in application.workloads.items()}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -101,6 +103,7 @@ class ClusterView:
         live, disturbed = self.current_flags(pods), self.disturbed.by_pod(store)
         variants: dict[str, tuple[str, Variant]] = {}
         ready: dict[str, dict[Variant, int]] = {}
+        mesh = Mesh(store, self._namespace) if self.application.ambient_mesh else None
         policies, callers = Policies(store, self._namespace), self._callers(pods)
         for pod in pods:
             if pod.ready and pod.workload:
@@ -109,6 +112,8 @@ class ClusterView:
                     acting = acting.changed(closed=closed)
                 if disturbed and (mine := disturbed.get(f"{pod.namespace}/{pod.name}")):
                     acting = acting.changed(disturbances=mine)
+                if mesh is not None:
+                    acting = _in_mesh(acting, mesh, pod.manifest["metadata"].get("labels") or {})
                 variants[pod.name] = (pod.workload, acting)
                 group = ready.setdefault(pod.workload, {})
                 group[acting] = group.get(acting, 0) + 1
@@ -182,7 +187,10 @@ class ClusterView:
         metadata = pod["metadata"]
         if metadata.get("namespace") != self.application.namespace:
             return ""
-        return self._components.get((metadata.get("labels") or {}).get(COMPONENT, ""), "")
+        labels = metadata.get("labels") or {}
+        if COMPONENT in labels or not self._labelled:
+            return self._components.get(labels.get(COMPONENT, ""), "")
+        return next((name for wanted, name in self._labelled if wanted <= labels.items()), "")
 
     def pod_flags(self, pod: PodFacts, live: Flags) -> Flags:
         """The flag values that a pod acts on."""
@@ -229,6 +237,11 @@ class ClusterView:
             ),
             restarts=tuple((s["name"], s.get("restartCount", 0)) for s in statuses),
         )
+
+
+def _in_mesh(acting: Variant, mesh: Mesh, labels: Mapping[str, str]) -> Variant:
+    denied = (*acting.disturbances, *mesh.denials(labels))
+    return acting.changed(mesh=mesh.membership(labels), disturbances=denied)
 
 
 def container_of(pod: Manifest, workload: str) -> Manifest:
