@@ -75,13 +75,20 @@ class ScheduledChaosExperiment(Fault):
         """The Deployments whose pods the experiment hits, going by the component label."""
         selector = self.experiment.get("selector") or {}
         name = (selector.get("labelSelectors") or {}).get(COMPONENT)
-        return tuple(ObjectRef("Deployment", name, space) for space in selector.get("namespaces") or () if name)
+        return tuple(
+            ObjectRef("Deployment", name, space) for space in selector.get("namespaces") or () if name
+        )
 
     def inject(self, cluster: Cluster) -> Injection:
         if not any(self._victims(cluster)):
             raise refuse(self, self.target, "its selector matches no pod: not found")
         time = cluster.now()
-        spec = {**self.schedule_spec, "schedule": "* * * * *", "concurrencyPolicy": "Forbid", "historyLimit": 1}
+        spec = {
+            **self.schedule_spec,
+            "schedule": "* * * * *",
+            "concurrencyPolicy": "Forbid",
+            "historyLimit": 1,
+        }
         metadata = {"name": self.target.name, "namespace": self.target.namespace}
         version = self.kubernetes_object.api_version
         cluster.apply({"apiVersion": version, "kind": "Schedule", "metadata": metadata, "spec": spec})

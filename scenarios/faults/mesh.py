@@ -154,7 +154,9 @@ class GatewayDenial(Fault):
         aimed = any(one.get("kind") == "Gateway" and one.get("name") == self.gateway.name for one in targets)
         if spec.get("action") != "DENY" or not aimed:
             return False
-        operations = [to.get("operation") or {} for rule in spec.get("rules") or [] for to in rule.get("to") or [{}]]
+        operations = [
+            to.get("operation") or {} for rule in spec.get("rules") or [] for to in rule.get("to") or [{}]
+        ]
         methods = [set(operation.get("methods") or self.http_methods) for operation in operations]
         return any(denied & set(self.http_methods) for denied in methods)
 

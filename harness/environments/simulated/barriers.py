@@ -25,7 +25,10 @@ def barrier(
     if not addresses.listens(backend, workload):
         return REFUSED_MS, refused_by(host, port)
     if backend.variant.mesh == "strict" and not variant.mesh:
-        return REFUSED_MS, f"503 upstream connect error or disconnect before headers: {host}:{port}: connection reset"
+        return (
+            REFUSED_MS,
+            f"503 upstream connect error or disconnect before headers: {host}:{port}: connection reset",
+        )
     cause = cut_off(backend.variant.disturbances, backend.target_port, call.to.partition("/")[2])
     if cause:
         return REFUSED_MS, f"Unavailable: {host}:{port}: {cause}"

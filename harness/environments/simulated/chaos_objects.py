@@ -87,7 +87,9 @@ def records(experiment: Manifest) -> Manifests:
 
 def is_finished(experiment: Manifest, now: float) -> bool:
     """Whether its time is over and nothing of it is left in any pod."""
-    return ends_at(experiment) <= now and all(record["phase"] == NOT_INJECTED for record in records(experiment))
+    return ends_at(experiment) <= now and all(
+        record["phase"] == NOT_INJECTED for record in records(experiment)
+    )
 
 
 def experiments(store: ObjectStore) -> Manifests:

@@ -1,4 +1,4 @@
-"""What running chaos experiments mean for requests: disturbances on pods, and what two disturbed pods have between them.
+"""What running chaos experiments mean for requests: disturbances of pods, and what lies between two such pods.
 
 Owns: reading disturbances off the injection records of experiments, and the arithmetic of a disturbed connection.
 Does not own: when experiments run (`controllers/experiments.py`), what follows for callers (`request_model.py`).
@@ -86,7 +86,9 @@ def _concerned(caller: Disturbances, callee: Disturbances) -> Iterator[Disturban
     """Disturbances on the packets of a connection: on either end alone, or on the link that the two are ends of."""
     for one, other in ((caller, callee), (callee, caller)):
         for disturbance in one:
-            if disturbance.what in ("delay", "loss") and (not disturbance.link or _other_end(disturbance, other)):
+            if disturbance.what in ("delay", "loss") and (
+                not disturbance.link or _other_end(disturbance, other)
+            ):
                 yield disturbance
 
 
@@ -99,7 +101,11 @@ def _other_end(disturbance: Disturbance, peer: Disturbances) -> bool:
 def cut_off(callee: Disturbances, port: int, operation: str) -> str:
     """Why a request that reaches a pod's port is cut off before the program sees it; empty when it is not."""
     for disturbance in callee:
-        if disturbance.what == "abort" and disturbance.port in (0, port) and _has_method(disturbance, operation):
+        if (
+            disturbance.what == "abort"
+            and disturbance.port in (0, port)
+            and _has_method(disturbance, operation)
+        ):
             return disturbance.text
     return ""
 
@@ -146,7 +152,9 @@ def _network(spec: Manifest) -> Iterable[Disturbance]:
     link = json.dumps(ends, sort_keys=True) if spec.get("target") else ""
     if action == "delay":
         times = 2 if direction == "both" else 1
-        yield Disturbance("delay", times * 1000 * seconds(str(spec.get("delay", {}).get("latency", "0s"))), link)
+        yield Disturbance(
+            "delay", times * 1000 * seconds(str(spec.get("delay", {}).get("latency", "0s"))), link
+        )
     elif action == "loss":
         yield Disturbance("loss", float(spec.get("loss", {}).get("loss", 0)) / 100, link)
     elif action == "partition":

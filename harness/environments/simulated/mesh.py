@@ -51,7 +51,9 @@ class Mesh:
         found = [
             Disturbance("fail", 1, methods=methods, text=DENIED)
             for spec in self._denials
-            if any(target.get("kind") == "Gateway" and target.get("name") == gateway for target in targets(spec))
+            if any(
+                target.get("kind") == "Gateway" and target.get("name") == gateway for target in targets(spec)
+            )
             for methods in _methods(spec)
         ]
         return tuple(sorted(found))

@@ -19,7 +19,7 @@ from harness.environments.simulated import logs, series
 from harness.environments.simulated.alerts import Rule, Span, active_since, load_rules, merged
 from harness.environments.simulated.application_runtime import ApplicationRuntime
 from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips, disturbed
-from harness.environments.simulated.recorder import ConditionKey
+from harness.environments.simulated.signals import ConditionKey
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
 from scenarios.applications.schema import Application
 
@@ -245,7 +245,9 @@ class Monitoring:
             for operation in workload.operations.values():
                 targets = [call.to for call in operation.calls] + [operation.consumes]
                 services = [target.partition("/")[0] for target in targets if target]
-                calls.update({(name, one): None for each in services for one in self.application.behind(each)})
+                calls.update(
+                    {(name, one): None for each in services for one in self.application.behind(each)}
+                )
             if workload.flags and flag_server:
                 calls[name, flag_server] = None
         return Topology(tuple(self.application.workloads), tuple(calls))

@@ -196,9 +196,7 @@ class Recorder:
 
     # --- Kubernetes state
 
-    def _follow_troubles(
-        self, now: float, store: ObjectStore, disturbed: Mapping[str, Disturbances]
-    ) -> bool:
+    def _follow_troubles(self, now: float, store: ObjectStore, disturbed: Mapping[str, Disturbances]) -> bool:
         """Follow what is slow about the control plane; whether the API server is."""
         rules, found = load_rules(), set(troubles(store, disturbed))
         number = {rule.signal: index for index, rule in enumerate(rules)} if found or self._troubles else {}

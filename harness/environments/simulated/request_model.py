@@ -305,7 +305,14 @@ class Solver:
             sums[name][4] += demand
         return {
             name: ServiceFlow(
-                *row[:5], tuple(row[5]), self.forwarded.get(name, 0.0), self.connections.get(name, 0.0)
+                requests=row[0],
+                errors=row[1],
+                error_spans=row[2],
+                ok_spans=row[3],
+                cpu_m=row[4],
+                latencies=tuple(row[5]),
+                forwarded=self.forwarded.get(name, 0.0),
+                connections=self.connections.get(name, 0.0),
             )
             for name, row in sums.items()
         }

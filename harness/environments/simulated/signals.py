@@ -60,7 +60,9 @@ def differences(old: Signals | None, new: Signals) -> tuple[Finding, ...]:
     """Findings of `new` that were not so in `old`; what only `old` has holds no more."""
     before = old.findings if old is not None else {}
     gone = (Finding(key, False, 1.0) for key in before if key not in new.findings)
-    changed = (one for one in new.findings.values() if one.key not in before or before[one.key].holds != one.holds)
+    changed = (
+        one for one in new.findings.values() if one.key not in before or before[one.key].holds != one.holds
+    )
     return (*gone, *changed)
 
 

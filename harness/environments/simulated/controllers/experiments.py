@@ -145,7 +145,10 @@ class ExperimentController(Controller):
             "Paused": is_paused(experiment),
         }
         conditions = [make_condition(experiment, name, state, self.now) for name, state in states.items()]
-        desired = {"desiredPhase": "Run" if wanted else "Stop", **({"containerRecords": done} if done else {})}
+        desired = {
+            "desiredPhase": "Run" if wanted else "Stop",
+            **({"containerRecords": done} if done else {}),
+        }
         return {"conditions": conditions, "experiment": desired}
 
     # --- what is done to pods
@@ -154,10 +157,10 @@ class ExperimentController(Controller):
         spec = experiment["spec"]
         if experiment["kind"] == "PodChaos" and spec.get("action") == "pod-failure":
             self._replace_images(pod)
-        elif experiment["kind"] == "StressChaos" and spec.get("stressors", {}).get("memory"):
-            if self._exhausts(pod, container, spec["stressors"]["memory"]):
-                after = 3 + 3 * draw(self.world.seed, "stress", pod["metadata"]["uid"], self.now)
-                self.world.kubelet.exhaust_memory(pod, container, after)
+        memory = spec.get("stressors", {}).get("memory")
+        if memory and self._exhausts(pod, container, memory):
+            after = 3 + 3 * draw(self.world.seed, "stress", pod["metadata"]["uid"], self.now)
+            self.world.kubelet.exhaust_memory(pod, container, after)
 
     def _exhausts(self, pod: Manifest, container: str, stress: Manifest) -> bool:
         """Whether the stress and the program together exceed the container's limit, or the node's memory."""
@@ -174,7 +177,10 @@ class ExperimentController(Controller):
         images = {entry["name"]: entry["image"] for entry in spec["containers"]}
         annotations = {**(metadata.get("annotations") or {}), ORIGINAL_IMAGES: json.dumps(images)}
         containers = [{**entry, "image": PAUSE_IMAGE} for entry in spec["containers"]]
-        changed = {"metadata": {**metadata, "annotations": annotations}, "spec": {**spec, "containers": containers}}
+        changed = {
+            "metadata": {**metadata, "annotations": annotations},
+            "spec": {**spec, "containers": containers},
+        }
         self.store.put({**pod, **changed})
 
     def _recover(self, experiment: Manifest, pod: Manifest) -> None:
@@ -202,7 +208,13 @@ def _is_forced(experiment: Manifest) -> bool:
 
 def _new_record(pod: Manifest, key: str) -> Manifest:
     identity = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-    return {"id": identity, "selectorKey": key, "phase": NOT_INJECTED, "injectedCount": 0, "recoveredCount": 0}
+    return {
+        "id": identity,
+        "selectorKey": key,
+        "phase": NOT_INJECTED,
+        "injectedCount": 0,
+        "recoveredCount": 0,
+    }
 
 
 def _target_container(experiment: Manifest, pod: Manifest) -> str:

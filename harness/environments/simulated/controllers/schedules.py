@@ -97,7 +97,9 @@ class ScheduleController(Controller):
     def _forget(self, schedule: Manifest, finished: Manifests) -> None:
         kept = int(schedule["spec"].get("historyLimit") or 1)
         for child in finished[:-kept] if kept else finished:
-            delete_object(self.store, child["kind"], (child["metadata"]["namespace"], child["metadata"]["name"]))
+            delete_object(
+                self.store, child["kind"], (child["metadata"]["namespace"], child["metadata"]["name"])
+            )
 
     def _report(self, key: Key, active: Manifests, fired: str) -> None:
         schedule = self.store.get("Schedule", key[1], key[0])
