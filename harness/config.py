@@ -65,7 +65,9 @@ class ExperimentConfig(Config):
     question: str
     """What the experiment asks, in one sentence; opens the report."""
     scenario: str | tuple[int | str, ...]
-    """Ids, or a selector such as `all`, `complexity:low`, `tag:Networking`."""
+    """Ids, or a selector such as `all`, `clean`, `complexity:low`, `tag:Networking`."""
+    ground_truth: Literal["corrected", "published"] = "corrected"
+    """Which ground truth is scored where the published one contradicts the injection."""
     environment: EnvironmentConfig = EnvironmentConfig()
     agent: dict[str, Any]
     """`kind` plus the agent's own fields."""

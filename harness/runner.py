@@ -42,6 +42,7 @@ class TrialRunner:
             prompt_additions=[one.text.render() for one in arm if one.text is not None],
             budget=self._config.budget,
             max_attempts=self._config.max_attempts,
+            ground_truth=self._config.ground_truth,
         )
         return await run_trial(spec, setting)
 
