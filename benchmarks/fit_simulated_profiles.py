@@ -2,9 +2,9 @@
 
     python benchmarks/fit_simulated_profiles.py --repeats 5 --seed 1 sim_isolated
 
-The profiles in conf/model/sim_*.yaml were set by hand, reading this script's output after each change: first
-competence and stop_early until recall agreed, then the propensities of single modes. Fit with one seed and check
-with another. Owns: the targets and the comparison. No number here is evidence about any LLM.
+The profiles in conf/model/sim_*.yaml were set by hand, reading such a comparison after each change; see
+harness/models/simulated/__init__.py. Check with a seed that the fitting did not see. Owns: the targets and the
+comparison. No number here is evidence about any LLM.
 """
 
 from __future__ import annotations

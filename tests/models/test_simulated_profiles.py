@@ -23,7 +23,7 @@ PROFILES = sorted(Path(__file__).parents[2].joinpath("conf", "model").glob("sim_
 def test_profile_loads_under_its_own_name(path: Path) -> None:
     text = path.read_text()
     assert text.startswith(f"# @package models.{path.stem}\n")
-    model = create_model(path.stem, yaml.safe_load(text), price_required=True)
+    model = create_model(path.stem, yaml.safe_load(text))
     assert model.name == path.stem
     assert model.simulated
 
