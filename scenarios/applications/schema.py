@@ -1,6 +1,6 @@
-"""What an application file says: workloads, operations, feature flags; and its checks.
+"""What an application file says: workloads, operations, feature flags.
 
-Owns: the schema and the cross-references inside one file. Does not own: Kubernetes manifests
+Owns: the schema. Does not own: the cross-references inside one file (`checks.py`), Kubernetes manifests
 (`manifests.py`) or what follows from the numbers (`harness/environments/simulated/flow.py`).
 
 Operations are ordered call trees: a call that fails with `on_error: stop` ends its operation, so the later
@@ -259,80 +259,6 @@ class Application(Part):
 
     def problems(self) -> Iterator[Problem]:
         """Everything that does not fit together inside the file."""
-        for name, workload in self.workloads.items():
-            for operation_name, operation in workload.operations.items():
-                where = f"workloads.{name}.operations.{operation_name}"
-                for index, call in enumerate(operation.calls):
-                    yield from self._check_target(f"{where}.calls[{index}].to", call.to)
-                    yield from self._check_address(f"{where}.calls[{index}].address", workload, call.address)
-                    yield from self._check_address(
-                        f"{where}.calls[{index}].password", workload, call.password
-                    )
-                if operation.consumes:
-                    yield from self._check_target(f"{where}.consumes", operation.consumes)
-                    yield from self._check_address(f"{where}.address", workload, operation.address)
-            for variable in workload.needs_at_start:
-                yield from self._check_address(f"workloads.{name}.needs_at_start", workload, variable)
-            for variable, source in workload.secret_env.items():
-                secret, _, key = source.partition("/")
-                if key not in self.secrets.get(secret, {}):
-                    where = f"workloads.{name}.secret_env.{variable}"
-                    yield Problem(where, f"no secret has {source!r}", _one_of(self.secrets))
-            yield from self._check_flags(name, workload)
-        for where, wanted in [("collector", self.collector)] + [
-            (f"options.{key}.workload", option.workload) for key, option in self.options.items()
-        ]:
-            if wanted and wanted not in self.workloads:
-                yield Problem(where, f"unknown workload {wanted!r}", _one_of(self.workloads))
-        yield from self._check_cycles()
+        from scenarios.applications.checks import problems_of
 
-    def _check_target(self, where: str, target: str) -> Iterator[Problem]:
-        name, _, operation = target.partition("/")
-        if not self.behind(name):
-            yield Problem(where, f"unknown workload {name!r}", _one_of(self.workloads))
-        for member in self.behind(name):
-            operations = self.workloads[member].operations
-            if operation not in operations:
-                yield Problem(where, f"{member!r} has no operation {operation!r}", _one_of(operations))
-
-    def _check_address(self, where: str, workload: Workload, address: str) -> Iterator[Problem]:
-        for variable in filter(None, address.split(":")):
-            if variable not in workload.env and variable not in workload.secret_env:
-                yield Problem(where, f"{variable!r} is not in the workload's env", _one_of(workload.env))
-
-    def _check_flags(self, name: str, workload: Workload) -> Iterator[Problem]:
-        known = self.flag_store.flags if self.flag_store else {}
-        for index, effect in enumerate(workload.flags):
-            where = f"workloads.{name}.flags[{index}]"
-            if effect.flag not in known:
-                yield Problem(f"{where}.flag", f"unknown flag {effect.flag!r}", _one_of(known))
-            for operation in effect.operations:
-                if operation not in workload.operations:
-                    yield Problem(
-                        f"{where}.operations",
-                        f"unknown operation {operation!r}",
-                        _one_of(workload.operations),
-                    )
-
-    def _check_cycles(self) -> Iterator[Problem]:
-        done: set[str] = set()
-
-        def visit(target: str, path: tuple[str, ...]) -> Iterator[Problem]:
-            if target in path:
-                yield Problem(f"operation {target}", f"calls itself: {' -> '.join((*path, target))}")
-                return
-            name, _, operation = target.partition("/")
-            members = (self.workloads[member].operations for member in self.behind(name))
-            known = [operations[operation] for operations in members if operation in operations]
-            for call in () if target in done else (call for one in known for call in one.calls):
-                yield from visit(call.to, (*path, target))
-            if known:
-                done.add(target)
-
-        for name, workload in self.workloads.items():
-            for operation in workload.operations:
-                yield from visit(f"{name}/{operation}", ())
-
-
-def _one_of(names: Mapping[str, Any]) -> str:
-    return f"expected one of {', '.join(sorted(names))}" if names else ""
+        return problems_of(self)

@@ -1,6 +1,6 @@
 """What the request model needs to know about the objects of the cluster.
 
-Owns: reading pods, Services, Endpoints and the flag ConfigMap into a `Signature`; which flag values each pod
+Owns: reading pods and the flag ConfigMap into a `Signature`; which flag values each pod
 holds. Does not own: what follows for requests (`request_model.py`).
 """
 
@@ -17,7 +17,8 @@ from harness.environments.simulated.mesh import Mesh
 from harness.environments.simulated.policies import Policies
 from harness.environments.simulated.programs import settings
 from harness.environments.simulated.quantity import parse_quantity
-from harness.environments.simulated.signature import Backend, ServicePortView, Signature, Variant, variant
+from harness.environments.simulated.service_views import ServiceViews
+from harness.environments.simulated.signature import Signature, Variant, variant
 from scenarios.applications.schema import Application, Workload
 
 if TYPE_CHECKING:
@@ -46,17 +47,6 @@ class PodFacts(NamedTuple):
     restarts: tuple[tuple[str, int], ...]
 
 
-class ServiceFacts(NamedTuple):
-    """What was read of one Service."""
-
-    service: Manifest
-    endpoints: Manifest | None
-    targets: list[tuple[int, list[tuple[int, str]]]]
-    pods: list[str]
-    variants: list[tuple[str, Variant] | None]
-    ports: tuple[ServicePortView, ...]
-
-
 class ClusterView:
     """Reads the store, remembering what it read of unchanged pods and which flags each pod cached."""
 
@@ -72,7 +62,7 @@ class ClusterView:
         self.read_env: dict[str, tuple[tuple[str, str], ...]] = {}
         """Pod uid -> credentials (name, value) that its program read when it started."""
         self._pods: dict[int, PodFacts] = {}
-        self._services: dict[str, ServiceFacts] = {}
+        self._services = ServiceViews(application.namespace)
         self._namespace = application.namespace
         self._components = {w.component or name: name for name, w in application.workloads.items()}
         self._labelled = [(w.labels.items(), name) for name, w in application.workloads.items() if w.labels]
@@ -117,35 +107,15 @@ class ClusterView:
                 variants[pod.name] = (pod.workload, acting)
                 group = ready.setdefault(pod.workload, {})
                 group[acting] = group.get(acting, 0) + 1
-        services = tuple(
-            self._service(service, store, variants) for service in store.list("Service", self._namespace)
-        )
         return Signature(
             tuple((name, tuple(sorted(ready[name].items(), key=_by_variant))) for name in sorted(ready)),
-            tuple(sorted(services)),
+            self._services.read(store, variants),
             strain_ms(api_requests((pod.manifest for pod in pods if pod.ready and not pod.workload), store)),
         )
 
     def _callers(self, pods: Iterable[PodFacts]) -> dict[str, Mapping[str, str]]:
         """The labels of each workload's pods."""
         return {pod.workload: pod.manifest["metadata"].get("labels") or {} for pod in pods if pod.workload}
-
-    def _service(
-        self, service: Manifest, store: ObjectStore, variants: Mapping[str, tuple[str, Variant]]
-    ) -> tuple[str, tuple[ServicePortView, ...]]:
-        """A Service's ports, worked out again only where the Service, its endpoints or their pods changed."""
-        name = service["metadata"]["name"]
-        endpoints = store.get("Endpoints", name, self._namespace)
-        known = self._services.get(name)
-        if known is None or known.service is not service or known.endpoints is not endpoints:
-            targets = _targets(service, endpoints)
-            pods = [pod for _, behind in targets for _, pod in behind]
-            known = ServiceFacts(service, endpoints, targets, pods, [], ())
-        found = [variants.get(pod) for pod in known.pods]
-        if not known.ports or known.variants != found:
-            known = known._replace(variants=found, ports=_ports(known.targets, variants))
-        self._services[name] = known
-        return name, known.ports
 
     def container_started(self, pod: Manifest, store: ObjectStore) -> None:
         """Remember the credentials and flag values that a starting pod reads."""
@@ -286,44 +256,8 @@ def credential_names(workload: Workload) -> tuple[str, ...]:
     return tuple(sorted(shown | ({workload.password.variable} if workload.password else set())))
 
 
-def _targets(service: Manifest, endpoints: Manifest | None) -> list[tuple[int, list[tuple[int, str]]]]:
-    """(Service port, [(target port, pod)] of its ready addresses)."""
-    subsets = (endpoints or {}).get("subsets") or ()
-    found = []
-    for port in service["spec"].get("ports") or ():
-        behind = [
-            (int(target["port"]), address.get("targetRef", {}).get("name", ""))
-            for subset in subsets
-            for target in subset.get("ports") or ()
-            if target.get("name", "") == port.get("name", "")
-            for address in subset.get("addresses") or ()
-        ]
-        found.append((int(port["port"]), behind))
-    return found
-
-
-def _ports(
-    targets: list[tuple[int, list[tuple[int, str]]]], variants: Mapping[str, tuple[str, Variant]]
-) -> tuple[ServicePortView, ...]:
-    views = []
-    for port, behind in targets:
-        counts: dict[tuple[str, int, Variant], int] = {}
-        for target, pod in behind:
-            if pod in variants:
-                key = (variants[pod][0], target, variants[pod][1])
-                counts[key] = counts.get(key, 0) + 1
-        backends = (Backend(*key, n) for key, n in sorted(counts.items(), key=_by_backend))
-        views.append(ServicePortView(port, tuple(backends)))
-    return tuple(views)
-
-
 def _by_variant(item: tuple[Variant, int]) -> Any:
     return item[0].fields
-
-
-def _by_backend(item: tuple[tuple[str, int, Variant], int]) -> Any:
-    (workload, target, acting), _ = item
-    return workload, target, acting.fields
 
 
 def read_flags(config_map: Manifest | None, key: str) -> Flags:
