@@ -59,7 +59,8 @@ def validate_scenarios(
     seed: Annotated[int, typer.Option(help="Seed of the simulated clusters.")] = 7,
 ) -> int:
     """Play scenarios on the simulated cluster: whether each is what it says. Exit code 1 when one is not."""
-    from harness.validation import print_reports, validate
+    from harness.validation import validate
+    from harness.validation.table import print_reports
 
     reports = validate(select or ["all"], jobs=jobs, seed=seed)
     print_reports(reports)

@@ -90,7 +90,8 @@ class AutoscalerController(Controller):
         return metrics, max(wanted, default=None)
 
     def _bounded(self, key: Key, autoscaler: Manifest, current: int, wanted: int | None) -> int:
-        spec, kept = autoscaler["spec"], self._recommended.get(key, [])
+        spec = autoscaler["spec"]
+        kept = self._recommended.get(key, [(self.now, current)])
         if wanted is None:
             return current
         recent = [(time, count) for time, count in kept if time > self.now - SETTLE_DOWN]
