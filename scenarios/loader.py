@@ -81,8 +81,8 @@ class Catalogue:
         """The scenarios that any of the selector's items means, by id, each once.
 
         An item is an id (`16`), a key (`live/8949d5b/16`), a subset (see SUBSETS), or `tag:`, `complexity:`,
-        `category:`, `application:`, `class:`, `variant:` or `fault:` with a value. Raises ConfigurationError with every item that
-        means nothing."""
+        `category:`, `application:`, `class:`, `variant:` or `fault:` with a value. Raises ConfigurationError with
+        every item that means nothing."""
         items = _items(selector)
         problems: list[Problem] = []
         if not items:

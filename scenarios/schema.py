@@ -209,7 +209,8 @@ class Scenario(Model):
     ground_truth: GroundTruth = GroundTruth()
     """As published; empty where nothing is (class N)."""
     corrected: GroundTruth | None = None
-    """Present where the published one contradicts the injection (class A) or does not exist (class N)."""
+    """Present where the published one contradicts the injection (class A), misses one of its causes or does not
+    exist (class N)."""
     solutions: tuple[tuple[Alternative, ...], ...] = ()
     ambiguity: Ambiguity | None = None
     """The ambiguous variant, where the scenario has one."""

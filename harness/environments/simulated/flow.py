@@ -31,6 +31,10 @@ class ServiceFlow(NamedTuple):
     """Millicores that its pods ask for beyond idling, all together."""
     latencies: Mixture = ()
     """(requests per second, latency) of each kind of request."""
+    forwarded: float = 0.0
+    """Successful calls that it makes; a gateway's count when the mesh carries them."""
+    connections: float = 0.0
+    """Connections to it that the mesh sees."""
 
     def slow_share(self, threshold_ms: float) -> float:
         """Share of requests that take longer."""
