@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.budget import Budget, BudgetConfig
+from harness.context import ContextConfig
 from harness.errors import CAUSES, AgentError, TrialError
 from harness.mast.classify import classify
+from harness.operator_channel import OperatorChannel
 from harness.protocols import Agent, Environment, Guard, Model
-from harness.records import Score, TrialRecord, TrialSpec, Verdict
+from harness.records import Score, TrialRecord, TrialSpec, Variant, Verdict
 from harness.scoring.diagnosis import score_diagnosis
 from harness.scoring.matcher import root_groups
 from harness.session import Session
@@ -52,6 +54,8 @@ class Setting:
     guards: Callable[[], Sequence[Guard]]
     prompt_additions: Sequence[str]
     budget: BudgetConfig
+    context: ContextConfig = field(default_factory=ContextConfig)
+    variant: Variant = "plain"
     max_attempts: int = 2
     """Attempts for causes that errors.CAUSES marks for retry."""
     ground_truth: GroundTruthPolicy = "corrected"
@@ -107,6 +111,7 @@ class Attempt:
             briefing.namespaces,
             allow_actions=briefing.can_act,
         )
+        ambiguity = self.setting.scenario.ambiguity if self.setting.variant == "ambiguous" else None
         self.session = Session(
             environment=environment,
             toolbox=toolbox,
@@ -115,8 +120,10 @@ class Attempt:
             budget=self.budget,
             trace=self.trace,
             system=system_prompt(self.setting.prompt_additions),
-            task=task_prompt(briefing),
+            task=task_prompt(briefing, ambiguity.request if ambiguity else ""),
             seed=self.spec.seed,
+            context_tokens=self.setting.context.tokens or self.setting.model.context_window(),
+            channel=OperatorChannel(ambiguity) if ambiguity else None,
         )
         self._observe_alerts(environment)
         failure: TrialError | None = None
@@ -152,7 +159,7 @@ class Attempt:
     def _record(self, failure: TrialError | None, verdict: Verdict | None, wall: float) -> TrialRecord:
         excluded = failure is not None and CAUSES[failure.cause].grade == "exclude"
         session, events = self.session, self.trace.events
-        denied = sum(not result.executed for result in of_type(events, ToolResult))
+        denied = sum(not result.executed and not result.ok for result in of_type(events, ToolResult))
         return TrialRecord(
             spec=self.spec,
             status="excluded" if excluded else "failed" if failure else "scored",
@@ -165,6 +172,7 @@ class Attempt:
             labels=() if excluded else classify(events),
             planted=tuple(session.planted) if session else (),
             usage=self.budget.usage,
+            usage_source=session.usage_source if session else "measured",
             turns=self.budget.usage.calls,
             tool_calls=sum(1 for _ in of_type(events, ToolCall)),
             denied_calls=denied,

@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
+from harness import verbs_itbench
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 SELECTOR = "ids, or all, sre, finops, clean, lite35, tag:NAME, complexity:LEVEL, class:LETTER, fault:ID"
 scenarios_app = typer.Typer(no_args_is_help=True, help="The catalogue of incidents.")
 app.add_typer(scenarios_app, name="scenarios")
+app.command()(verbs_itbench.score)
+app.command()(verbs_itbench.export)
+scenarios_app.command("import")(verbs_itbench.import_scenarios)
+scenarios_app.command("lint")(verbs_itbench.lint)
 
 
 @app.command()
@@ -23,6 +29,24 @@ def report(run: Annotated[Path, typer.Argument(help="Directory of a stored run."
     plan = stored.read_plan()
     results = write_reports(run, plan, stored.records(), stored.trace)
     print_contrasts(results)
+    return 0
+
+
+@app.command()
+def serve(
+    scenario: Annotated[int, typer.Option(help="Id of the incident.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same incident.")] = 0,
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 takes any that is free.")] = 0,
+    turns: Annotated[int, typer.Option(help="Calls of tools before the incident ends.")] = 100,
+    seconds: Annotated[float, typer.Option(help="Seconds on the incident's clock before it ends.")] = 7200,
+) -> int:
+    """Play one incident with an agent that you connect by hand over MCP."""
+    from harness.budget import BudgetConfig
+    from harness.serve import outcome_lines, serve_incident
+
+    budget = BudgetConfig(turns=turns, seconds=seconds)
+    record = serve_incident(scenario, seed, port, budget, lambda line: typer.echo(line, err=True))
+    typer.echo("\n".join(outcome_lines(record)))
     return 0
 
 
@@ -48,7 +72,7 @@ def list_scenarios(
             ", ".join(scenario.tags),
             "yes" if scenario.repaired else "",
         )
-    Console().print(table)
+    Console(width=max(150, Console().width)).print(table)
     return 0
 
 

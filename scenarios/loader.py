@@ -81,8 +81,8 @@ class Catalogue:
         """The scenarios that any of the selector's items means, by id, each once.
 
         An item is an id (`16`), a key (`live/8949d5b/16`), a subset (see SUBSETS), or `tag:`, `complexity:`,
-        `category:`, `application:`, `class:` or `fault:` with a value. Raises ConfigurationError with every item that
-        means nothing."""
+        `category:`, `application:`, `class:`, `variant:` or `fault:` with a value. Raises ConfigurationError with
+        every item that means nothing."""
         items = _items(selector)
         problems: list[Problem] = []
         if not items:
@@ -166,6 +166,7 @@ _TRAITS: dict[str, Callable[[Scenario], Iterable[str]]] = {
     "category": lambda scenario: (scenario.category,),
     "application": lambda scenario: (scenario.application,),
     "class": lambda scenario: (scenario.conflict.kind,),
+    "variant": lambda scenario: ("plain", "ambiguous") if scenario.ambiguity else ("plain",),
     "fault": lambda scenario: (planned.fault for planned in scenario.injections()),
 }
 

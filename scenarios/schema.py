@@ -98,6 +98,20 @@ class Edge(Model):
 
     source: str
     target: str
+    condition: str = ""
+    """What holds at the source, in the published file's words."""
+    effect: str = ""
+    """What that does to the target."""
+
+
+class DescribedFault(Model):
+    """One entry of the published fault list, in its words."""
+
+    condition: str
+    category: str = ""
+    mechanism: str = ""
+    group: str = ""
+    """Empty where the published file names none."""
 
 
 class GroupAlert(Model):
@@ -117,6 +131,8 @@ class GroundTruth(Model):
     propagations: tuple[Edge, ...] = ()
     """In causal order."""
     alerts: tuple[GroupAlert, ...] = ()
+    faults: tuple[DescribedFault, ...] = ()
+    """Not one per injection: some files list symptoms first and the cause last."""
     reason: str = ""
     """Corrected ground truth only: what was wrong with the published one."""
 
@@ -152,6 +168,25 @@ class Alternative(Model):
     note: str = ""
 
 
+class OperatorAnswer(Model):
+    """One thing that the person who opened an underspecified incident can tell."""
+
+    about: tuple[str, ...] = Field(min_length=1)
+    """Lower-case words of a question that this answers."""
+    answer: str
+    """About intent, affected users or limits; never about the cause."""
+
+
+class Ambiguity(Model):
+    """The incident as an underspecified request, with an operator who can be asked."""
+
+    request: str
+    """What the agent is told instead of the application's namespace."""
+    answers: tuple[OperatorAnswer, ...] = Field(min_length=1)
+    otherwise: str
+    """The answer to any other question."""
+
+
 class Scenario(Model):
     """One incident, keyed by (universe, version, id)."""
 
@@ -177,6 +212,8 @@ class Scenario(Model):
     """Present where the published one contradicts the injection (class A), misses one of its causes or does not
     exist (class N)."""
     solutions: tuple[tuple[Alternative, ...], ...] = ()
+    ambiguity: Ambiguity | None = None
+    """The ambiguous variant, where the scenario has one."""
     notes: tuple[str, ...] = ()
     """What differs from the published scenario, and why."""
 

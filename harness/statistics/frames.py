@@ -5,7 +5,8 @@ Owns: the columns and the policy by which a record becomes numbers. Does not own
 Policy. A failed trial counts as zero (recall, precision, F1, mutation recall, remediation) whatever it left
 behind; what it spent and the failure modes its trace shows count as they are. An excluded trial keeps its
 row, flagged, with missing values. A mode is present when any source says so, absent when at least one source
-decided and none says present, and missing otherwise.
+decided and none says present, and missing otherwise. Tokens and money of an agent that brings its own model
+and does not report them are missing.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, 
     spec, usage = record.spec, record.usage
     modes = combine_sources(record.labels) if record.status != "excluded" else {}
     present = sum(modes.values()) if modes else _MISSING
+    known = record.usage_source != "unknown"
     return {
         **spec.model_dump(),
         "status": record.status,
@@ -104,13 +106,13 @@ def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, 
         "tool_calls": record.tool_calls,
         "denied_calls": record.denied_calls,
         "guard_firings": sum(record.guard_firings.values()),
-        "tokens": usage.input_tokens + usage.output_tokens,
+        "tokens": float(usage.input_tokens + usage.output_tokens) if known else _MISSING,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
         "model_calls": usage.calls,
         "model_retries": usage.retries,
-        "cost_usd": usage.cost_usd,
+        "cost_usd": usage.cost_usd if known else _MISSING,
         "agent_seconds": record.agent_seconds,
         "wall_seconds": record.wall_seconds,
     }

@@ -13,7 +13,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from harness.agents.react import ReactAgent
+from harness.agents import create_agent
 from harness.budget import BudgetConfig
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.simulated.environment import SimulatedEnvironment
@@ -75,7 +75,7 @@ async def run_with_answer(
         scenario=scenario,
         environment=_environment,
         model=ScriptedModel(answer_script(scenario, stage.environment)),
-        agent=ReactAgent,
+        agent=lambda: create_agent("react", {"kind": "react"}),
         guards=lambda: (),
         prompt_additions=(),
         budget=BudgetConfig(),

@@ -36,6 +36,10 @@ class ScriptedModel:
         """None: it needs nothing."""
         return ()
 
+    def context_window(self) -> int | None:
+        """No limit."""
+        return None
+
     async def complete(self, request: ModelRequest) -> ModelReply:
         """The call of this turn; which turn it is shows in the conversation."""
         turn = sum(message["role"] == "assistant" for message in request.messages)

@@ -11,12 +11,14 @@ from rich.table import Table
 from scenarios.controls import CONTROLS
 from scenarios.selftest import Check, ScenarioReport
 
+WIDTH = 110
+"""Characters that the table needs; a log has no width of its own."""
 PARTS = {"symptom": "S", "cause": "C", "damage": "D"}
 
 
 def print_reports(reports: Sequence[ScenarioReport]) -> None:
     """Scenario by check, which parts of the verdict caught each control, and every failure in words."""
-    console = Console()
+    console = Console(width=max(WIDTH, Console().width))
     headings = ["id", "healthy", "active", "solutions", "undo", "answer", *CONTROLS]
     table = Table(*(heading.replace("_", "\n") for heading in headings))
     for report in reports:
