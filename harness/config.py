@@ -68,9 +68,11 @@ class ExperimentConfig(Config):
     question: str
     """What the experiment asks, in one sentence; opens the report."""
     scenario: str | tuple[int | str, ...]
-    """Ids, or a selector such as `all`, `complexity:low`, `tag:Networking`."""
+    """Ids, or a selector such as `all`, `clean`, `complexity:low`, `tag:Networking`."""
     variant: Variant = "plain"
     """How incidents are opened; `ambiguous` needs scenarios that have such a variant."""
+    ground_truth: Literal["corrected", "published"] = "corrected"
+    """Which ground truth is scored where the published one contradicts the injection."""
     environment: EnvironmentConfig = EnvironmentConfig()
     agents: dict[str, dict[str, Any]] = Field(min_length=1)
     """Agent name -> `kind` plus the agent's own fields."""

@@ -38,7 +38,7 @@ class Briefing:
     """What the person who opens the incident can tell the agent. Never the cause."""
 
     namespaces: Sequence[str]
-    """Namespaces of the affected application."""
+    """Namespaces of the affected application, and those in which every agent may act, whatever the incident."""
     can_act: bool = True
     """False where alerts can never clear (snapshots): diagnosis only."""
 

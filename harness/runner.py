@@ -45,6 +45,7 @@ class TrialRunner:
             context=self._config.context,
             variant=self._config.variant,
             max_attempts=self._config.max_attempts,
+            ground_truth=self._config.ground_truth,
         )
         return await run_trial(spec, setting)
 

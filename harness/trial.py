@@ -31,7 +31,7 @@ from harness.session import Session
 from harness.tools.toolbox import Toolbox
 from harness.trace import AlertsObserved, Ended, ToolCall, ToolResult, TraceWriter, encode, of_type
 from scenarios.faults import injected_objects
-from scenarios.schema import Scenario
+from scenarios.schema import GroundTruthPolicy, Scenario
 
 NO_SCORE = Score(recall=0, precision=0, f1=0, recall_strict=0, mutation_recall=0)
 
@@ -58,6 +58,8 @@ class Setting:
     variant: Variant = "plain"
     max_attempts: int = 2
     """Attempts for causes that errors.CAUSES marks for retry."""
+    ground_truth: GroundTruthPolicy = "corrected"
+    """Which ground truth is scored."""
 
 
 async def run_trial(spec: TrialSpec, setting: Setting) -> TrialOutput:
@@ -148,7 +150,7 @@ class Attempt:
         """Step 4; zero where nothing was submitted."""
         if self.session is None or self.session.submission is None:
             return NO_SCORE
-        truth = self.setting.scenario.scored_ground_truth()
+        truth = self.setting.scenario.scored_ground_truth(self.setting.ground_truth)
         roots = root_groups(truth.groups, truth.aliases)
         return score_diagnosis(
             self.session.submission.diagnosis, roots, injected_objects(self.setting.scenario)

@@ -43,6 +43,16 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "CronJob": ("cj",),
     "Ingress": ("ing", "ingresses"),
     "Schedule": (),
+    "HTTPChaos": ("httpchaos",),
+    "IOChaos": ("iochaos",),
+    "JVMChaos": ("jvmchaos",),
+    "NetworkChaos": ("networkchaos",),
+    "PodChaos": ("podchaos",),
+    "StressChaos": ("stresschaos",),
+    "Gateway": ("gtw",),
+    "HTTPRoute": (),
+    "AuthorizationPolicy": ("authorizationpolicies", "ap"),
+    "PeerAuthentication": ("pa",),
 }
 ALIASES: Mapping[str, str] = {
     alias: kind for kind, short in SHORT_NAMES.items() for alias in (kind.lower(), f"{kind.lower()}s", *short)
@@ -59,6 +69,10 @@ LONG_LIVED = (
     "ResourceQuota",
     "HorizontalPodAutoscaler",
     "PersistentVolumeClaim",
+    "Schedule",
+    "Gateway",
+    "AuthorizationPolicy",
+    "PeerAuthentication",
 )
 """Namespaced kinds that an application consists of; pods and ReplicaSets come and go."""
 BY_NAME = (*LONG_LIVED, "Pod", "ReplicaSet", "Node", "Namespace")

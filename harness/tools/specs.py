@@ -119,7 +119,7 @@ def all_histories(context: ToolContext) -> list[History]:
     present: dict[ObjectRef, Manifest] = {}
     for kind in SCANNED:
         for namespace in ("",) if kind in CLUSTER_SCOPED else context.namespaces:
-            for manifest in context.cluster.list(kind, namespace or None):
+            for manifest in _known(context, kind, namespace):
                 present[ObjectRef(kind, manifest["metadata"]["name"], namespace)] = manifest
     names = dict.fromkeys([*context.telemetry.topology().services, *(each.name for each in present)])
     gone = [
@@ -137,6 +137,14 @@ def all_histories(context: ToolContext) -> list[History]:
         if observations:
             found.append(History(reference, observations, reference in present))
     return found
+
+
+def _known(context: ToolContext, kind: str, namespace: str) -> Sequence[Manifest]:
+    """Objects of a kind; none where the cluster does not serve the kind."""
+    try:
+        return context.cluster.list(kind, namespace or None)
+    except NotFound:
+        return ()
 
 
 # --- rows -------------------------------------------------------------------------------------------
