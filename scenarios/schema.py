@@ -96,6 +96,20 @@ class Edge(Model):
 
     source: str
     target: str
+    condition: str = ""
+    """What holds at the source, in the published file's words."""
+    effect: str = ""
+    """What that does to the target."""
+
+
+class DescribedFault(Model):
+    """One entry of the published fault list, in its words."""
+
+    condition: str
+    category: str = ""
+    mechanism: str = ""
+    group: str = ""
+    """Empty where the published file names none."""
 
 
 class GroupAlert(Model):
@@ -115,6 +129,8 @@ class GroundTruth(Model):
     propagations: tuple[Edge, ...] = ()
     """In causal order."""
     alerts: tuple[GroupAlert, ...] = ()
+    faults: tuple[DescribedFault, ...] = ()
+    """Not one per injection: some files list symptoms first and the cause last."""
     reason: str = ""
     """Corrected ground truth only: what was wrong with the published one."""
 
