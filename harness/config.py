@@ -38,7 +38,11 @@ class EnvironmentConfig(Config):
     """Where scenarios play."""
 
     kind: str = "simulated"
-    """`simulated`, or a dotted path package.module:Class."""
+    """`simulated`, `snapshot`, or a dotted path package.module:Class."""
+    root: str | None = None
+    """snapshot: directory of Scenario-N folders (ITBench-Lite, ITBench-AA)."""
+    cache_dir: str | None = None
+    """snapshot: where indexes are kept; null means the user's cache directory. Must be local to a node."""
     soak_s: float = Field(default=600, ge=0)
     """Healthy environment seconds before the injection, so that rate windows are filled."""
     settle_s: float = Field(default=720, ge=0)
@@ -105,7 +109,10 @@ class ExperimentConfig(Config):
 
     def scientific(self) -> dict[str, Any]:
         """The part that determines results: everything but where and how it runs."""
-        return self.model_dump(mode="json", exclude={"executor", "run_dir"})
+        places = {"root", "cache_dir"}
+        return self.model_dump(
+            mode="json", exclude={"executor": True, "run_dir": True, "environment": places}
+        )
 
     def digest(self) -> str:
         """Hash of the part that determines results."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
+from harness.environments import select_scenarios, source_digests
 from harness.executors import create_executor
 from harness.progress import Progress
 from harness.protocols import Briefing
@@ -22,7 +23,6 @@ from harness.runner import compose_arms, create_models, preflight
 from harness.store import RunDirectory
 from harness.trial import TrialOutput
 from interventions.registry import Intervention
-from scenarios.loader import catalogue
 from scenarios.schema import Scenario
 
 
@@ -70,14 +70,16 @@ def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory) -> None:
 
 def build_plan(config: ExperimentConfig) -> Plan:
     """Everything that is owed and declared, with content hashes."""
-    scenarios = catalogue().select(config.scenario)
+    scenarios = select_scenarios(config.environment, config.scenario)
+    sources = source_digests(config.environment, scenarios)
     arms = compose_arms(config)
     create_models(config)
     plan = Plan(
         experiment=config.name,
         question=config.question,
         config=config.scientific(),
-        hashes=content_hashes(scenarios, arms),
+        hashes=content_hashes(scenarios, arms)
+        | {f"evidence.{key}": digest for key, digest in sources.items()},
         primary_metric=config.primary_metric,
         reference_arm=config.reference_arm,
         contrasts=config.declared_contrasts,

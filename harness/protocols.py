@@ -41,6 +41,8 @@ class Briefing:
     """Namespaces of the affected application."""
     can_act: bool = True
     """False where alerts can never clear (snapshots): diagnosis only."""
+    also_readable: Sequence[str] = ()
+    """Namespaces beside the application's that tools look into."""
 
 
 class Environment(Protocol):
@@ -64,7 +66,8 @@ class Environment(Protocol):
         """Seconds since the epoch on the environment's clock."""
 
     async def verdict(self) -> Verdict:
-        """Decide the outcome from the state of the cluster and its alerts."""
+        """Decide the outcome from the state of the cluster and its alerts. Only asked where the briefing says that
+        the agent can act."""
 
     async def close(self) -> None:
         """Give everything back; called exactly once, also after a failure."""

@@ -89,7 +89,8 @@ class Flow:
         self.consumers: dict[str, ConsumerFlow] = solver.consumers
         self.own_failures: tuple[tuple[str, str, float, str], ...] = tuple(solver.own_failures())
         self.operations: dict[tuple[str, str], float] = solver.operation_rates()
-        self._solver = solver
+        self.solver = solver
+        """Outcome of every operation, for who needs single requests."""
         self._paths: tuple[PathFlow, ...] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -107,7 +108,7 @@ class Flow:
     def paths(self) -> tuple[PathFlow, ...]:
         """Requests by path of services."""
         if self._paths is None:
-            self._paths = tuple(self._solver.paths())
+            self._paths = tuple(self.solver.paths())
         return self._paths
 
 
