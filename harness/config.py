@@ -34,6 +34,17 @@ class VerdictConfig(Config):
     """Consecutive clear looks that count as cleared."""
 
 
+Permissions = Literal["full", "no_secrets", "app_only"]
+
+
+class TelemetryMask(Config):
+    """Which stores the agent's tools read; the others answer as if they were empty."""
+
+    traces: bool = True
+    logs: bool = True
+    """Collected logs, and those of containers."""
+
+
 class EnvironmentConfig(Config):
     """Where scenarios play."""
 
@@ -47,6 +58,14 @@ class EnvironmentConfig(Config):
     """Healthy environment seconds before the injection, so that rate windows are filled."""
     settle_s: float = Field(default=720, ge=0)
     """Environment seconds between the injection and the agent's start, so that alerts can fire."""
+    telemetry: TelemetryMask = TelemetryMask()
+    red_herrings: int = Field(default=0, ge=0, le=10)
+    """Alerts beside the incident's own that have nothing to do with it; drawn by the trial's seed."""
+    inactive_chaos: int = Field(default=0, ge=0, le=20)
+    """Paused chaos experiments that lie around; drawn by the trial's seed."""
+    permissions: Permissions = "full"
+    """What the agent's account may use: everything, everything but Secrets, or only the application's namespaced
+    objects without Secrets."""
 
 
 class ExecutorConfig(Config):

@@ -15,6 +15,7 @@ from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
 from harness.environments import select_scenarios, source_digests
+from harness.errors import ConfigurationError, Problem
 from harness.executors import create_executor
 from harness.progress import Progress
 from harness.protocols import Briefing
@@ -72,6 +73,9 @@ def build_plan(config: ExperimentConfig) -> Plan:
     """Everything that is owed and declared, with content hashes."""
     scenarios = select_scenarios(config.environment, config.scenario)
     sources = source_digests(config.environment, scenarios)
+    if config.environment.kind == "snapshot" and config.primary_metric == "remediated":
+        hint = "primary_metric=recall, or an environment in which agents can act"
+        raise ConfigurationError(Problem("primary_metric", "nothing can be remediated on snapshots", hint))
     arms = compose_arms(config)
     create_models(config)
     plan = Plan(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.config import EnvironmentConfig, VerdictConfig
+from harness.environments.masks import MaskedEnvironment, is_masked
 from harness.plugins import load_class
 from harness.protocols import Environment
 from scenarios.loader import Selector, catalogue
@@ -26,7 +27,7 @@ def environment_factory(config: EnvironmentConfig, verdict: VerdictConfig) -> Ca
 
     def make() -> Environment:
         environment: Environment = environment_class(config, verdict)
-        return environment
+        return MaskedEnvironment(environment, config) if is_masked(config) else environment
 
     return make
 

@@ -18,7 +18,7 @@ from harness.records import Plan, TrialRecord
 from harness.report.answer import answer
 from harness.report.arms import Cell, arm_entry, cells_of
 from harness.report.metrics import CONTRASTED, METRICS, UNIT, primary_column, public_name
-from harness.report.policy import INFERENCE, POLICY, SIMULATED
+from harness.report.policy import INFERENCE, POLICY, RECORDED, SIMULATED
 from harness.statistics import count_trials, holm, scenario_contrast, trials_frame
 from harness.statistics.denominators import contrast_bounds
 
@@ -48,7 +48,7 @@ def build_results(plan: Plan, records: Sequence[TrialRecord]) -> dict[str, Any]:
         "reasons": _reasons(cells, records),
         "arms": [arm_entry(cell, plan, frame, records) for cell in cells],
         "contrasts": contrasts,
-        "policy": POLICY,
+        "policy": POLICY if all(record.can_act for record in records) else {**POLICY, "recorded": RECORDED},
         "inference": INFERENCE,
     }
     results["answer"] = answer(results)

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from harness.cluster import Manifest
-from harness.environments.snapshot.indexing.traces import BINS_PER_E, BUCKET_S
+from harness.environments.snapshot.indexing.traces import BINS_PER_E, BUCKET_S, REQUEST_COLUMNS
 from harness.errors import Problem
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series
 
@@ -150,29 +151,30 @@ class Index:
 
     def call_paths(self, start: float, end: float) -> list[CallPath]:
         """Calls within a window added up by path, outermost first. Windows are exact to BUCKET_S."""
-        rows = self._database.execute(
-            "SELECT path, bin, sum(count), sum(errors), max(message) FROM requests "
-            "WHERE bucket >= ? AND bucket < ? GROUP BY path, bin ORDER BY path, bin",
+        columns = self._requests
+        first, last = (int(np.searchsorted(columns["bucket"], t - BUCKET_S / 2)) for t in (start, end))
+        path, width = columns["path"][first:last], columns["bin"][first:last]
+        calls, failed = columns["calls"][first:last], columns["failed"][first:last]
+        told = self._database.execute(
+            "SELECT path, max(message) FROM failures WHERE bucket >= ? AND bucket < ? GROUP BY path",
             (start - BUCKET_S / 2, end - BUCKET_S / 2),
         )
-        bins: dict[int, list[tuple[int, int]]] = {}
-        errors: dict[int, int] = {}
-        messages: dict[int, str] = {}
-        for path, width, count, failed, message in rows:
-            bins.setdefault(path, []).append((width, count))
-            errors[path] = errors.get(path, 0) + failed
-            messages[path] = messages.get(path) or message
-        found = [
-            CallPath(
-                *self._paths[path],
-                float(sum(count for _, count in counts)),
-                float(errors[path]),
-                _percentile(counts, 0.95),
-                messages[path] if errors[path] else "",
-            )
-            for path, counts in bins.items()
-        ]
-        return sorted(found, key=lambda path: (len(path.path), path.path, path.operation))
+        messages = dict(told.fetchall())
+        found = []
+        for number in np.unique(path).tolist():
+            of_path = path == number
+            own = calls[of_path]
+            services, operation = self._paths[number]
+            p95 = _percentile(width[of_path], own, 0.95)
+            counts = float(own.sum()), float(failed[of_path].sum())
+            found.append(CallPath(services, operation, *counts, p95, messages.get(number, "")))
+        return sorted(found, key=lambda each: (len(each.path), each.path, each.operation))
+
+    @cached_property
+    def _requests(self) -> Mapping[str, np.ndarray]:
+        rows = self._database.execute("SELECT name, numbers FROM requests")
+        found = {name: np.frombuffer(numbers, dtype=np.int64) for name, numbers in rows}
+        return found or {name: np.empty(0, dtype=np.int64) for name in REQUEST_COLUMNS}
 
     @cached_property
     def _paths(self) -> Mapping[int, tuple[tuple[str, ...], str]]:
@@ -240,11 +242,9 @@ def _labels(text: str) -> Mapping[str, str]:
     return labels
 
 
-def _percentile(bins: Sequence[tuple[int, int]], share: float) -> float:
+def _percentile(bins: np.ndarray, counts: np.ndarray, share: float) -> float:
     """Milliseconds that `share` of the calls stay below."""
-    wanted, passed = share * sum(count for _, count in bins), 0
-    for width, count in bins:
-        passed += count
-        if passed >= wanted:
-            return round(math.exp(width / BINS_PER_E), 1)
-    return 0.0
+    order = np.argsort(bins)
+    passed = np.cumsum(counts[order])
+    place = int(np.searchsorted(passed, share * passed[-1]))
+    return round(math.exp(int(bins[order][place]) / BINS_PER_E), 1)

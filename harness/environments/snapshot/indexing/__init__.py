@@ -31,8 +31,8 @@ CREATE TABLE objects (kind TEXT, namespace TEXT, name TEXT, first REAL, last REA
 CREATE TABLE versions (kind TEXT, namespace TEXT, name TEXT, time REAL, manifest TEXT);
 CREATE TABLE events (id TEXT PRIMARY KEY, last REAL, manifest TEXT);
 CREATE TABLE paths (id INTEGER PRIMARY KEY, services TEXT, operation TEXT);
-CREATE TABLE requests (bucket INT, path INT, bin INT, count INT, errors INT, message TEXT,
-    PRIMARY KEY (bucket, path, bin)) WITHOUT ROWID;
+CREATE TABLE requests (name TEXT PRIMARY KEY, numbers BLOB);
+CREATE TABLE failures (bucket INT, path INT, message TEXT, PRIMARY KEY (bucket, path)) WITHOUT ROWID;
 CREATE TABLE calls (caller TEXT, callee TEXT, PRIMARY KEY (caller, callee)) WITHOUT ROWID;
 """
 ORDER = """
