@@ -71,11 +71,12 @@ def experiment(composed: object) -> int:
     """Run one experiment and print its contrasts."""
     from harness.config import parse_config
     from harness.experiment import run_experiment
-    from harness.report import print_contrasts
 
     if not isinstance(composed, dict):
         raise TypeError("Hydra composes a mapping")
     outcome = run_experiment(parse_config({str(key): value for key, value in composed.items()}))
+    from harness.report import print_contrasts  # pandas and matplotlib: not before trials have run
+
     print_contrasts(outcome.results)
     sys.stderr.write(f"report: {outcome.run_dir / 'report.html'}\n")
     return FAILED if outcome.unaccounted else 0

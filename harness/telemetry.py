@@ -52,8 +52,7 @@ class Series:
     """(time, value), oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(NamedTuple):
     """One log record as a collector stored it."""
 
     time: float

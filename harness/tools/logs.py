@@ -13,7 +13,7 @@ from harness.tools.objects import parse_id
 from harness.tools.tables import Limit, envelope
 from harness.tools.templates import EXAMPLE_CHARACTERS, Pattern, mine
 
-READ = 1000
+READ = 500
 """Newest records that one call looks at."""
 URGENCY = {"FATAL": 0, "ERROR": 0, "WARN": 1}
 

@@ -121,4 +121,6 @@ def require_available(world: World, namespaces: Sequence[str]) -> None:
         if deployment.get("status", {}).get("availableReplicas", 0) < deployment["spec"].get("replicas", 1)
     ]
     if short:
-        raise InfrastructureError("infra_deploy_failed", f"not available after deployment: {', '.join(short)}")
+        raise InfrastructureError(
+            "infra_deploy_failed", f"not available after deployment: {', '.join(short)}"
+        )
