@@ -270,10 +270,12 @@ class MaskedTelemetry:
         end: float | None = None,
         contains: str = "",
         limit: int = 200,
+        severity: str = "",
     ) -> Sequence[LogRecord]:
         """Matching records; none where logs are masked."""
-        shown = self._shown.logs
-        return self._telemetry.logs(service, pod, start, end, contains, limit) if shown else ()
+        if not self._shown.logs:
+            return ()
+        return self._telemetry.logs(service, pod, start, end, contains, limit, severity)
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
         """Aggregated traces; none where traces are masked."""

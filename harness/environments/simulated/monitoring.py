@@ -194,10 +194,18 @@ class Monitoring:
         end: float | None = None,
         contains: str = "",
         limit: int = 200,
+        severity: str = "",
     ) -> Sequence[LogRecord]:
         """The newest `limit` matching records, oldest first."""
         return logs.recorded(
-            self.recorder, self.seed, *self._window(start, end), service, pod, contains, limit
+            self.recorder,
+            self.seed,
+            *self._window(start, end),
+            service,
+            pod,
+            contains,
+            limit,
+            severity=severity,
         )
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:

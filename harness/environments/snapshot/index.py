@@ -111,17 +111,26 @@ class Index:
     # --- logs
 
     def logs(
-        self, wanted: Mapping[str, str], start: float, end: float, contains: str, limit: int
+        self,
+        wanted: Mapping[str, str],
+        start: float,
+        end: float,
+        contains: str,
+        limit: int,
+        severity: str = "",
     ) -> list[LogRecord]:
         """The newest records, oldest first. `wanted` holds names by `service`, `pod` and `container`."""
-        conditions, values = ["time BETWEEN ? AND ?"], [max(start, 0.0), min(end, 1e12)]
-        parameters: list[Any] = [*values]
+        conditions = ["time BETWEEN ? AND ?"]
+        parameters: list[Any] = [start, end]
         for column, name in wanted.items():
             number = self.name_numbers.get(name)
             if number is None:
                 return []
             conditions.append(f"{column} = ?")
             parameters.append(number)
+        if severity:
+            conditions.append("severity = ?")
+            parameters.append(severity)
         if contains:
             conditions.append("body LIKE ? ESCAPE '!'")
             escaped = contains.replace("!", "!!").replace("%", "!%").replace("_", "!_")

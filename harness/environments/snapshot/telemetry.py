@@ -58,10 +58,11 @@ class SnapshotTelemetry:
         end: float | None = None,
         contains: str = "",
         limit: int = 200,
+        severity: str = "",
     ) -> Sequence[LogRecord]:
         """The newest `limit` matching records, oldest first."""
         wanted = {column: name for column, name in (("service", service), ("pod", pod)) if name}
-        return self._index.logs(wanted, *_window(start, end), contains, limit)
+        return self._index.logs(wanted, *_window(start, end), contains, limit, severity)
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
         """Aggregated traces of the window."""

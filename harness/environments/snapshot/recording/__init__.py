@@ -43,6 +43,12 @@ def export(scenario: Scenario, to: Path, minutes: int = 30, scale: float = 1.0, 
     if target.exists() and any(target.iterdir()):
         raise ConfigurationError(Problem(str(target), "is not empty", "name another directory"))
     target.mkdir(parents=True, exist_ok=True)
+    record(scenario, target, minutes, scale, seed)
+    return target
+
+
+def record(scenario: Scenario, target: Path, minutes: int, scale: float, seed: int) -> Monitoring:
+    """Write a scenario's files into an empty directory; the monitoring of the world as it was at the end."""
     truth = {"id": target.name, **version_1(scenario.scored_ground_truth())}
     (target / "ground_truth.yaml").write_text(yaml.safe_dump(truth, sort_keys=False), encoding="utf-8")
     application = load_application(scenario.application)
@@ -54,7 +60,7 @@ def export(scenario: Scenario, to: Path, minutes: int = 30, scale: float = 1.0, 
             _play(scenario, world, minutes * MINUTE - INCIDENT_S, recording.catch_up)
         except ClusterError as error:
             raise InfrastructureError("infra_inject_failed", str(error)) from error
-    return target
+    return monitoring
 
 
 def _play(scenario: Scenario, world: World, healthy_s: float, record: Callable[[], None]) -> None:
