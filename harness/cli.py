@@ -22,12 +22,16 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
+  python -m harness scenarios import CHECKOUT | lint [PATH...]         ITBench's own files, and their defects
   python -m harness report RUN                                         rebuild a report without running
+  python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
+  python -m harness export RUN --to DIR                                a run as the official evaluator reads it
+  python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
 
-Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
+Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report")
+VERBS = ("scenarios", "report", "score", "export", "serve")
 FAILED, WRONG = 1, 2
 
 

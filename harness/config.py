@@ -14,7 +14,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.budget import BudgetConfig
+from harness.context import ContextConfig
 from harness.errors import ConfigurationError, Problem
+from harness.factorial import Design, with_design
+from harness.records import Variant
 
 
 class Config(BaseModel):
@@ -88,10 +91,14 @@ class ExperimentConfig(Config):
     question: str
     """What the experiment asks, in one sentence; opens the report."""
     scenario: str | tuple[int | str, ...]
-    """Ids, or a selector such as `all`, `complexity:low`, `tag:Networking`."""
+    """Ids, or a selector such as `all`, `clean`, `complexity:low`, `tag:Networking`."""
+    variant: Variant = "plain"
+    """How incidents are opened; `ambiguous` needs scenarios that have such a variant."""
+    ground_truth: Literal["corrected", "published"] = "corrected"
+    """Which ground truth is scored where the published one contradicts the injection."""
     environment: EnvironmentConfig = EnvironmentConfig()
-    agent: dict[str, Any]
-    """`kind` plus the agent's own fields."""
+    agents: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Agent name -> `kind` plus the agent's own fields."""
     models: dict[str, dict[str, Any]] = Field(min_length=1)
     """Model name -> `kind` plus the model's own fields."""
     interventions: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -105,12 +112,21 @@ class ExperimentConfig(Config):
     repeats: int = Field(default=3, ge=1)
     seed: int = 0
     budget: BudgetConfig = BudgetConfig()
+    context: ContextConfig = ContextConfig()
     verdict: VerdictConfig = VerdictConfig()
     max_attempts: int = Field(default=2, ge=1)
     """Attempts per trial for infrastructure causes."""
     executor: ExecutorConfig = ExecutorConfig()
     run_dir: str | None = None
     """Where results go; null derives a name from the configuration, so that the same command resumes."""
+
+    factorial: Design | None = None
+    """A two-level design whose arms are added to `arms`; its effects are reported."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _design(cls, raw: Any) -> Any:
+        return with_design(raw)
 
     @model_validator(mode="after")
     def _arms_exist(self) -> ExperimentConfig:

@@ -15,6 +15,11 @@ from harness.cluster import Manifest
 Severity = Literal["critical", "warning", "info", "none"]
 
 
+_ENTITY_LABELS = (
+    "service_name", "service", "pod", "deployment", "horizontalpodautoscaler", "instance", "job", "namespace",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One alert as the Prometheus API reports it."""
@@ -36,7 +41,7 @@ class Alert:
     @property
     def entity(self) -> str:
         """The affected thing: the first of the labels that the official tools look at."""
-        for label in ("service_name", "service", "pod", "deployment", "instance", "job", "namespace"):
+        for label in _ENTITY_LABELS:
             if label in self.labels:
                 return self.labels[label]
         return ""

@@ -15,22 +15,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.budget import Budget, BudgetConfig
+from harness.context import ContextConfig
 from harness.errors import CAUSES, AgentError, TrialError
 from harness.mast.classify import classify
+from harness.operator_channel import OperatorChannel
 from harness.protocols import Agent, Environment, Guard, Model
-from harness.records import Score, TrialRecord, TrialSpec, Verdict
+from harness.records import Score, TrialRecord, TrialSpec, Variant, Verdict
 from harness.scoring.diagnosis import score_diagnosis
 from harness.scoring.matcher import root_groups
 from harness.session import Session
 from harness.tools.toolbox import Toolbox
 from harness.trace import AlertsObserved, Ended, ToolCall, ToolResult, TraceWriter, encode, of_type
 from scenarios.faults import injected_objects
-from scenarios.schema import Scenario
+from scenarios.schema import GroundTruthPolicy, Scenario
 
 NO_SCORE = Score(recall=0, precision=0, f1=0, recall_strict=0, mutation_recall=0)
 
@@ -53,8 +55,12 @@ class Setting:
     guards: Callable[[], Sequence[Guard]]
     prompt_additions: Sequence[str]
     budget: BudgetConfig
+    context: ContextConfig = field(default_factory=ContextConfig)
+    variant: Variant = "plain"
     max_attempts: int = 2
     """Attempts for causes that errors.CAUSES marks for retry."""
+    ground_truth: GroundTruthPolicy = "corrected"
+    """Which ground truth is scored."""
 
 
 async def run_trial(spec: TrialSpec, setting: Setting) -> TrialOutput:
@@ -106,9 +112,10 @@ class Attempt:
         toolbox = Toolbox(
             environment.cluster,
             environment.telemetry,
-            (*briefing.namespaces, *briefing.also_readable),
+            briefing.namespaces,
             allow_actions=briefing.can_act,
         )
+        ambiguity = self.setting.scenario.ambiguity if self.setting.variant == "ambiguous" else None
         self.session = Session(
             environment=environment,
             toolbox=toolbox,
@@ -117,8 +124,10 @@ class Attempt:
             budget=self.budget,
             trace=self.trace,
             system=system_prompt(self.setting.prompt_additions),
-            task=task_prompt(briefing),
+            task=task_prompt(briefing, ambiguity.request if ambiguity else ""),
             seed=self.spec.seed,
+            context_tokens=self.setting.context.tokens or self.setting.model.context_window(),
+            channel=OperatorChannel(ambiguity) if ambiguity else None,
         )
         self._observe_alerts(environment)
         failure: TrialError | None = None
@@ -145,7 +154,7 @@ class Attempt:
         """Step 4; zero where nothing was submitted."""
         if self.session is None or self.session.submission is None:
             return NO_SCORE
-        truth = self.setting.scenario.scored_ground_truth()
+        truth = self.setting.scenario.scored_ground_truth(self.setting.ground_truth)
         roots = root_groups(truth.groups, truth.aliases)
         return score_diagnosis(
             self.session.submission.diagnosis, roots, injected_objects(self.setting.scenario)
@@ -154,7 +163,7 @@ class Attempt:
     def _record(self, failure: TrialError | None, verdict: Verdict | None, wall: float) -> TrialRecord:
         excluded = failure is not None and CAUSES[failure.cause].grade == "exclude"
         session, events = self.session, self.trace.events
-        denied = sum(not result.executed for result in of_type(events, ToolResult))
+        denied = sum(not result.executed and not result.ok for result in of_type(events, ToolResult))
         return TrialRecord(
             spec=self.spec,
             status="excluded" if excluded else "failed" if failure else "scored",
@@ -168,6 +177,7 @@ class Attempt:
             labels=() if excluded else classify(events),
             planted=tuple(session.planted) if session else (),
             usage=self.budget.usage,
+            usage_source=session.usage_source if session else "measured",
             turns=self.budget.usage.calls,
             tool_calls=sum(1 for _ in of_type(events, ToolCall)),
             denied_calls=denied,

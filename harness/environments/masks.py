@@ -65,15 +65,13 @@ class MaskedEnvironment:
         """Start the wrapped environment and put the masks before it."""
         briefing = await self._inner.start(scenario, seed)
         config, inner = self._config, self._inner
-        namespaces = (*briefing.namespaces, *briefing.also_readable)
         services = inner.telemetry.topology().services
         chaos = paused_schedules(
             Random(f"{seed}/chaos"), config.inactive_chaos, briefing.namespaces[0], services, inner.now()
         )
-        if chaos and CHAOS_NAMESPACE not in namespaces:
-            briefing = replace(briefing, also_readable=(*briefing.also_readable, CHAOS_NAMESPACE))
-            namespaces = (*namespaces, CHAOS_NAMESPACE)
-        access = Access(config.permissions, namespaces)
+        if chaos and CHAOS_NAMESPACE not in briefing.namespaces:
+            briefing = replace(briefing, namespaces=(*briefing.namespaces, CHAOS_NAMESPACE))
+        access = Access(config.permissions, briefing.namespaces)
         self.cluster = MaskedCluster(inner.cluster, access, chaos, logs=config.telemetry.logs)
         alerts = unrelated_alerts(Random(f"{seed}/herrings"), config.red_herrings, inner.now())
         self.telemetry = MaskedTelemetry(inner.telemetry, config, access, alerts, inner.now)
@@ -105,7 +103,8 @@ class Access:
 
     def __init__(self, permissions: Permissions, namespaces: Sequence[str]) -> None:
         self.permissions = permissions
-        self.namespaces = tuple(namespaces)
+        app_only = permissions == "app_only"
+        self.namespaces = tuple(n for n in namespaces if not app_only or n != CHAOS_NAMESPACE)
 
     def allows(self, kind: str, name: str, namespace: str) -> bool:
         """Whether the account may use an object."""

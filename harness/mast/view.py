@@ -18,11 +18,13 @@ import msgspec
 from harness.mast.taxonomy import taxonomy
 from harness.records import Label, Present, Span
 from harness.trace import (
+    AgentMessage,
     AssistantMessage,
     Ended,
     Event,
     Final,
     ModelCall,
+    PhaseChange,
     SystemMessage,
     ToolCall,
     ToolResult,
@@ -192,7 +194,7 @@ def encode(value: Any) -> str:
 def text_of(event: Event) -> str:
     """The text of an event, from which quotes are taken."""
     match event:
-        case SystemMessage() | UserMessage() | ToolResult():
+        case SystemMessage() | UserMessage() | ToolResult() | AgentMessage() | PhaseChange():
             return event.text
         case AssistantMessage():
             return f"{event.text}\n{event.reasoning}" if event.reasoning else event.text

@@ -17,6 +17,7 @@ from harness.errors import CAUSES
 from harness.records import Plan, TrialRecord
 from harness.report.answer import answer
 from harness.report.arms import Cell, arm_entry, cells_of
+from harness.report.guards import factorial_entry, false_alarm_entries
 from harness.report.metrics import CONTRASTED, METRICS, UNIT, primary_column, public_name
 from harness.report.policy import INFERENCE, POLICY, RECORDED, SIMULATED
 from harness.statistics import count_trials, holm, scenario_contrast, trials_frame
@@ -48,6 +49,8 @@ def build_results(plan: Plan, records: Sequence[TrialRecord]) -> dict[str, Any]:
         "reasons": _reasons(cells, records),
         "arms": [arm_entry(cell, plan, frame, records) for cell in cells],
         "contrasts": contrasts,
+        "false_alarms": false_alarm_entries(plan, records),
+        "factorial": factorial_entry(plan, frame, [primary, *(c for c in CONTRASTED if c != primary)]),
         "policy": POLICY if all(record.can_act for record in records) else {**POLICY, "recorded": RECORDED},
         "inference": INFERENCE,
     }

@@ -16,13 +16,17 @@ import msgspec
 from harness.records import TrialRecord
 from harness.report.matrix import natural, outcome
 from harness.trace import (
+    AgentMessage,
     AlertsObserved,
     AssistantMessage,
+    ContextReduced,
     Ended,
     Event,
     Final,
     GuardFired,
     ModelCall,
+    PhaseChange,
+    ProgramOutput,
     SystemMessage,
     ToolCall,
     ToolResult,
@@ -108,10 +112,21 @@ def describe(event: Event) -> tuple[str, str, str]:
         case ToolCall(name=name, call_id=call, args=args, mutating=mutating):
             return "call", f"{call} {name}{' (changes the cluster)' if mutating else ''}", _json(args)
         case ToolResult(name=name, call_id=call, ok=ok, executed=executed, text=text):
-            said = ("result" if ok else "error") if executed else "answered by a guard"
+            said = ("result" if ok else "error") if executed else "not run"
             return ("result" if ok else "error"), f"{call} {name}: {said}", text
-        case GuardFired(guard=guard, ruling=ruling, on=on, feedback=feedback, reads=reads):
-            return "guard", f"{guard}: {ruling} on {on}{f', {reads} own reads' if reads else ''}", feedback
+        case AgentMessage(sender=sender, receiver=receiver, text=text, evidence=evidence):
+            cited = f", evidence {' '.join(evidence)}" if evidence else ""
+            return "message", f"{sender} hands over to {receiver}{cited}", text
+        case PhaseChange(source=source, target=target, outcome=outcome, text=text):
+            return "message", f"{source} ends with {outcome}, {target} begins", text
+        case ProgramOutput(stream=stream, text=text, total_bytes=size):
+            return "event", f"{stream} of the program, {size:,} bytes in all", text
+        case GuardFired(guard=guard, ruling=ruling, on=on, feedback=feedback, reads=reads, undone=undone):
+            cost = f", {reads} own reads" if reads else ""
+            cost += f", put back {', '.join(undone)}" if undone else ""
+            return "guard", f"{guard}: {ruling} on {on}{cost}", feedback
+        case ContextReduced(by=by, call_ids=call_ids, tokens_before=before, tokens_after=after):
+            return "event", f"context reduced by {by}: {before:,} to {after:,} tokens", ", ".join(call_ids)
         case Final(submission=submission, forced=forced):
             return "final", f"submission{' (forced)' if forced else ''}", _json(submission)
         case Ended(how=how, detail=detail):

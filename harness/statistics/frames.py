@@ -6,7 +6,8 @@ Policy. A failed trial counts as zero (recall, precision, F1, mutation recall, r
 behind; what it spent and the failure modes its trace shows count as they are. An excluded trial keeps its
 row, flagged, with missing values. On recorded data nothing can be remediated and nobody injected anything:
 remediation and mutation recall are missing there, not zero. A mode is present when any source says so,
-absent when at least one source decided and none says present, and missing otherwise.
+absent when at least one source decided and none says present, and missing otherwise. Tokens and money of an
+agent that brings its own model and does not report them are missing.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def _row(record: TrialRecord, slugs: Sequence[str]) -> dict[str, object]:
     spec, usage = record.spec, record.usage
     modes = combine_sources(record.labels) if record.status != "excluded" else {}
     present = sum(modes.values()) if modes else _MISSING
+    known = record.usage_source != "unknown"
     return {
         **spec.model_dump(),
         "status": record.status,
@@ -97,13 +99,13 @@ def _row(record: TrialRecord, slugs: Sequence[str]) -> dict[str, object]:
         "tool_calls": record.tool_calls,
         "denied_calls": record.denied_calls,
         "guard_firings": sum(record.guard_firings.values()),
-        "tokens": usage.input_tokens + usage.output_tokens,
+        "tokens": float(usage.input_tokens + usage.output_tokens) if known else _MISSING,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
         "model_calls": usage.calls,
         "model_retries": usage.retries,
-        "cost_usd": usage.cost_usd,
+        "cost_usd": usage.cost_usd if known else _MISSING,
         "agent_seconds": record.agent_seconds,
         "wall_seconds": record.wall_seconds,
     }

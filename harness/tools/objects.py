@@ -43,6 +43,16 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "CronJob": ("cj",),
     "Ingress": ("ing", "ingresses"),
     "Schedule": (),
+    "HTTPChaos": ("httpchaos",),
+    "IOChaos": ("iochaos",),
+    "JVMChaos": ("jvmchaos",),
+    "NetworkChaos": ("networkchaos",),
+    "PodChaos": ("podchaos",),
+    "StressChaos": ("stresschaos",),
+    "Gateway": ("gtw",),
+    "HTTPRoute": (),
+    "AuthorizationPolicy": ("authorizationpolicies", "ap"),
+    "PeerAuthentication": ("pa",),
 }
 ALIASES: Mapping[str, str] = {
     alias: kind for kind, short in SHORT_NAMES.items() for alias in (kind.lower(), f"{kind.lower()}s", *short)
@@ -59,6 +69,10 @@ LONG_LIVED = (
     "ResourceQuota",
     "HorizontalPodAutoscaler",
     "PersistentVolumeClaim",
+    "Schedule",
+    "Gateway",
+    "AuthorizationPolicy",
+    "PeerAuthentication",
 )
 """Namespaced kinds that an application consists of; pods and ReplicaSets come and go."""
 BY_NAME = (*LONG_LIVED, "Pod", "ReplicaSet", "Node", "Namespace")
@@ -161,10 +175,11 @@ def find(context: ToolContext, wanted: ObjectId) -> list[Manifest]:
 
 
 def visible(context: ToolContext, kind: str, namespace: str | None) -> list[Manifest]:
-    """The objects of a kind, for walks over many kinds: none where the account may not read them."""
+    """The objects of a kind, for walks over many kinds: none where the cluster does not serve the kind or the
+    account may not read it."""
     try:
         return context.cluster.list(kind, namespace)
-    except Forbidden:
+    except (NotFound, Forbidden):
         return []
 
 

@@ -16,7 +16,8 @@ def service_graph(application: Application) -> Topology:
     for name, workload in application.workloads.items():
         for operation in workload.operations.values():
             targets = [call.to for call in operation.calls] + [operation.consumes]
-            calls.update({(name, target.partition("/")[0]): None for target in targets if target})
+            services = [target.partition("/")[0] for target in targets if target]
+            calls.update({(name, one): None for each in services for one in application.behind(each)})
         if workload.flags and flag_server:
             calls[name, flag_server] = None
     return Topology(tuple(application.workloads), tuple(calls))

@@ -22,8 +22,7 @@ def play(seed: int = 1, scenario: int = 16, **knobs: Any) -> tuple[Environment, 
     config = EnvironmentConfig.model_validate(knobs)
     environment = environment_factory(config, VerdictConfig())()
     briefing = asyncio.run(environment.start(catalogue().get(scenario), seed))
-    namespaces = (*briefing.namespaces, *briefing.also_readable)
-    return environment, Toolbox(environment.cluster, environment.telemetry, namespaces)
+    return environment, Toolbox(environment.cluster, environment.telemetry, briefing.namespaces)
 
 
 def ask(tools: Toolbox, tool: str, /, **arguments: Any) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def started(config: EnvironmentConfig, scenario: int = SCENARIO) -> tuple[Snapsh
     (chosen,) = select_scenarios(config, scenario)
     environment: Any = environment_factory(config, VerdictConfig())()
     briefing = asyncio.run(environment.start(chosen, seed=1))
-    namespaces = (*briefing.namespaces, *briefing.also_readable)
-    tools = Toolbox(environment.cluster, environment.telemetry, namespaces, allow_actions=briefing.can_act)
+    can_act = briefing.can_act
+    tools = Toolbox(environment.cluster, environment.telemetry, briefing.namespaces, allow_actions=can_act)
     return environment, tools
 
 
@@ -72,5 +72,5 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     target.mkdir()
     monitoring = record(catalogue().get(SCENARIO), target, minutes=20, scale=0.5, seed=3)
     world: Any = monitoring.world
-    live = Toolbox(world.cluster, monitoring, ["otel-demo"], allow_actions=False)
+    live = Toolbox(world.cluster, monitoring, ["otel-demo", "chaos-mesh"], allow_actions=False)
     return Recorded(root, tmp_path_factory.mktemp("indexes"), monitoring, live)

@@ -31,6 +31,10 @@ class ServiceFlow(NamedTuple):
     """Millicores that its pods ask for beyond idling, all together."""
     latencies: Mixture = ()
     """(requests per second, latency) of each kind of request."""
+    forwarded: float = 0.0
+    """Successful calls that it makes; a gateway's count when the mesh carries them."""
+    connections: float = 0.0
+    """Connections to it that the mesh sees."""
 
     def slow_share(self, threshold_ms: float) -> float:
         """Share of requests that take longer."""
@@ -108,7 +112,9 @@ class Flow:
     def paths(self) -> tuple[PathFlow, ...]:
         """Requests by path of services."""
         if self._paths is None:
-            self._paths = tuple(self.solver.paths())
+            from harness.environments.simulated.call_paths import path_flows
+
+            self._paths = tuple(path_flows(self.solver))
         return self._paths
 
 

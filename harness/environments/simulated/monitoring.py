@@ -19,7 +19,7 @@ from harness.environments.simulated import logs, series
 from harness.environments.simulated.alerts import Rule, Span, active_since, load_rules, merged
 from harness.environments.simulated.application_runtime import ApplicationRuntime
 from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips, disturbed
-from harness.environments.simulated.recorder import ConditionKey
+from harness.environments.simulated.signals import ConditionKey
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
 from scenarios.applications.graph import service_graph
 from scenarios.applications.schema import Application
@@ -127,7 +127,8 @@ class Monitoring:
         """Error conditions that a blip makes true now."""
         for name in disturbed(self.seed, self._traced, now):
             for index, rule in enumerate(load_rules()):
-                if rule.signal == "error_spans" and rule.concerns(name) and self._busy(name, now):
+                watched = rule.watches(self.application) and rule.concerns(name)
+                if rule.signal == "error_spans" and watched and self._busy(name, now):
                     yield (index, (("service_name", name),))
 
     def _busy(self, service: str, time: float) -> bool:

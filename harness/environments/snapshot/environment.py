@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from harness.cluster import Cluster
 from harness.config import EnvironmentConfig, VerdictConfig
+from harness.environments.distractors import CHAOS_NAMESPACE
 from harness.environments.snapshot.cache import default_cache, ensure_index
 from harness.environments.snapshot.catalogue import snapshot_catalogue
 from harness.environments.snapshot.cluster import SnapshotCluster
@@ -30,10 +31,9 @@ T = TypeVar("T")
 
 APPLICATIONS = ("otel-demo", "book-info", "bookinfo", "hotel-reservation")
 """Namespaces that ITBench's applications have had."""
-CHAOS = "chaos-mesh"
 INFRASTRUCTURE = frozenset(
     {
-        CHAOS, "cert-manager", "clickhouse", "default", "istio-system", "jaeger", "kube-gateways",
+        CHAOS_NAMESPACE, "cert-manager", "clickhouse", "default", "istio-system", "jaeger", "kube-gateways",
         "kube-node-lease", "kube-public", "kube-system", "local-path-storage", "monitoring", "opensearch",
         "opentelemetry-collectors", "opencost", "prometheus", "topology-monitor",
     }
@@ -63,9 +63,8 @@ class SnapshotEnvironment:
         self.cluster = SnapshotCluster(self.index)
         namespaces = application_namespaces(self.index)
         self.telemetry = SnapshotTelemetry(self.index, architecture(namespaces))
-        # Experiments live in a namespace of their own; every snapshot has it, whatever the incident.
-        also = [CHAOS] if CHAOS in self.index.namespaces else []
-        return Briefing(namespaces, can_act=False, also_readable=also)
+        # Named whatever the incident, as in the simulation: experiments live in a namespace of their own.
+        return Briefing((*namespaces, CHAOS_NAMESPACE), can_act=False)
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread: questions to an index may read from disk."""

@@ -19,7 +19,7 @@ from harness.environments.simulated.world import World
 from harness.environments.snapshot.recording.files import POLL_S, Recording
 from harness.errors import ConfigurationError, InfrastructureError, Problem
 from scenarios.applications import load_application
-from scenarios.faults import await_active, inject
+from scenarios.faults import await_active, inject, set_up
 from scenarios.ground_truth import version_1
 from scenarios.schema import Scenario
 
@@ -69,6 +69,7 @@ def _play(scenario: Scenario, world: World, healthy_s: float, record: Callable[[
     world.deploy(application.manifests(scenario.application_options))
     world.advance(DEPLOY_S)
     require_available(world, (application.namespace,))
+    set_up(world.cluster, scenario)
     world.advance(-world.now % MINUTE)
     begin = world.now
     record()

@@ -115,13 +115,17 @@ class Draw:
         callee, _, operation = call.to.partition("/")
         own = self._id() if parent else ""
         target = self._receiver(result, failed)
+        behind = self.flow.application.behind(callee)
+        callee = behind[0] if len(behind) == 1 else callee
         end = begin + self._duration(result.failed if failed else result.ok) / 1000
         if target is not None and self.flow.application.workloads[target[0]].traced:
-            share = self.flow.solver.outcome(target).fail / result.fail if failed else 0.0
+            outcome = self.flow.solver.outcome(target)
+            share = outcome.fail / result.fail if failed else 0.0
             fails = failed and self.random.random() < share
             answered = self._execute(target, begin + NETWORK_MS / 1000, own, fails)
             late = failed and not fails
-            end = begin + call.timeout_ms / 1000 if late else answered + NETWORK_MS / 1000
+            way_ms = NETWORK_MS + max(0.0, result.ok[0] - outcome.ok[0])  # a slow network slows the caller only
+            end = begin + call.timeout_ms / 1000 if late else answered + way_ms / 1000
         if parent:
             kind = "Producer" if callee in self._brokers else "Client"
             message = result.message if failed else ""
