@@ -200,6 +200,8 @@ class TrialRecord(Record):
     detail: str = ""
     attempts: int = 1
     submission: Submission | None = None
+    can_act: bool = True
+    """False on recorded data: there is nothing to remediate, so the verdict is missing and no failure."""
     verdict: Verdict | None = None
     score: Score | None = None
     labels: tuple[Label, ...] = ()

@@ -76,6 +76,34 @@ def list_scenarios(
     return 0
 
 
+@scenarios_app.command("export")
+def export_scenario(
+    scenario_id: Annotated[int, typer.Argument(metavar="ID")],
+    to: Annotated[Path, typer.Option(help="Directory that gets Scenario-ID.")],
+    minutes: Annotated[int, typer.Option(help="Length of the recording.")] = 30,
+    scale: Annotated[float, typer.Option(help="Multiplies recorded requests and log lines.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the simulated cluster.")] = 0,
+) -> int:
+    """Play an incident and write it in the layout of ITBench-Lite, ground truth included."""
+    from harness.environments.snapshot.recording import export
+    from scenarios.loader import catalogue
+
+    typer.echo(export(catalogue().get(scenario_id), to, minutes, scale, seed))
+    return 0
+
+
+@scenarios_app.command("snapshots")
+def list_snapshots(
+    root: Annotated[Path, typer.Argument(help="Directory of Scenario-N folders.")],
+    index: Annotated[bool, typer.Option(help="Read all evidence, not only the ground truths.")] = False,
+    cache_dir: Annotated[Path | None, typer.Option(help="Where indexes are kept.")] = None,
+) -> int:
+    """List recorded scenarios with everything that is wrong in their files; 1 when anything is."""
+    from harness.environments.snapshot.inspection import inspect
+
+    return inspect(root, index, cache_dir)
+
+
 @scenarios_app.command("validate")
 def validate_scenarios(
     select: Annotated[list[str] | None, typer.Argument(help=SELECTOR)] = None,

@@ -4,9 +4,10 @@ Owns: the columns and the policy by which a record becomes numbers. Does not own
 
 Policy. A failed trial counts as zero (recall, precision, F1, mutation recall, remediation) whatever it left
 behind; what it spent and the failure modes its trace shows count as they are. An excluded trial keeps its
-row, flagged, with missing values. A mode is present when any source says so, absent when at least one source
-decided and none says present, and missing otherwise. Tokens and money of an agent that brings its own model
-and does not report them are missing.
+row, flagged, with missing values. On recorded data nothing can be remediated and nobody injected anything:
+remediation and mutation recall are missing there, not zero. A mode is present when any source says so,
+absent when at least one source decided and none says present, and missing otherwise. Tokens and money of an
+agent that brings its own model and does not report them are missing.
 """
 
 from __future__ import annotations
@@ -35,9 +36,8 @@ def trials_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """
     records = sorted(records, key=_order)
     _refuse_inconsistent(records)
-    can_act = _outcome_was_decidable(records)
     slugs = sorted({label.slug for record in records for label in record.labels})
-    rows = [_row(record, slugs, can_act) for record in records]
+    rows = [_row(record, slugs) for record in records]
     return pd.DataFrame(rows, columns=_columns(slugs)).astype(dict.fromkeys(_float_columns(slugs), "float64"))
 
 
@@ -76,14 +76,7 @@ def _refuse_inconsistent(records: Sequence[TrialRecord]) -> None:
         raise ValueError("\n".join(problems))
 
 
-def _outcome_was_decidable(records: Sequence[TrialRecord]) -> bool:
-    """False where alerts can never clear (snapshots): then remediation is missing, not zero."""
-    if any(record.verdict is not None for record in records):
-        return True
-    return not any(record.status == "scored" for record in records)
-
-
-def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, object]:
+def _row(record: TrialRecord, slugs: Sequence[str]) -> dict[str, object]:
     spec, usage = record.spec, record.usage
     modes = combine_sources(record.labels) if record.status != "excluded" else {}
     present = sum(modes.values()) if modes else _MISSING
@@ -95,7 +88,7 @@ def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, 
         "excluded": record.status == "excluded",
         "simulated": record.simulated,
         **_scores(record),
-        "remediated": _remediated(record, can_act),
+        "remediated": _remediated(record),
         **_verdict(record),
         "modes": present,
         "modes_per_10_steps": 10 * present / max(record.tool_calls, 1),
@@ -121,12 +114,14 @@ def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, 
 def _scores(record: TrialRecord) -> dict[str, float]:
     if record.status == "scored" and record.score is not None:
         score = record.score
-        return {name: getattr(score, name) for name in SCORES}
-    return dict.fromkeys(SCORES, 0.0 if record.status == "failed" else _MISSING)
+        scores = {name: getattr(score, name) for name in SCORES}
+    else:
+        scores = dict.fromkeys(SCORES, 0.0 if record.status == "failed" else _MISSING)
+    return scores if record.can_act else scores | {"mutation_recall": _MISSING}
 
 
-def _remediated(record: TrialRecord, can_act: bool) -> float:
-    if record.status == "excluded" or not can_act:
+def _remediated(record: TrialRecord) -> float:
+    if record.status == "excluded" or not record.can_act:
         return _MISSING
     if record.status == "failed":
         return 0.0
