@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from harness.mast.taxonomy import taxonomy
-from harness.records import Label, Present, Span
+from harness.records import Basis, Label, Present, Span
 from harness.trace import (
     AssistantMessage,
     Ended,
@@ -97,6 +97,20 @@ class Call:
         return (self.name, json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str))
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A submission, accepted or only attempted."""
+
+    event: Event
+    """The `Final`, or the call of `submit` that was refused."""
+    submission: dict[str, Any]
+
+    @property
+    def i(self) -> int:
+        """Event number."""
+        return self.event.i
+
+
 @dataclass
 class TraceView:
     """One trace, structured. Build it with `TraceView.of`."""
@@ -112,7 +126,7 @@ class TraceView:
     turns: int = 0
     silent_tail: int = 0
     """Turns at the end of the trace in which the model called no tool."""
-    final: Final | None = None
+    final: Answer | None = None
     ended: Ended | None = None
 
     @classmethod
@@ -142,7 +156,7 @@ class TraceView:
             case SystemMessage():
                 self.instructions.append(event)
             case Final():
-                self.final = event
+                self.final = Answer(event, event.submission)
             case Ended():
                 self.ended = event
 
@@ -151,6 +165,32 @@ class TraceView:
         call = Call(event, self.turns)
         self.by_id[event.call_id] = call
         (self.submissions if event.name == SUBMIT else self.calls).append(call)
+
+    @cached_property
+    def answers(self) -> list[TraceView]:
+        """The trace as it stood at each submission that can be read, refused ones included, the accepted one
+        last: an attempt counts, or a guard could win by refusing the symptom."""
+        refused = [
+            view
+            for call in self.submissions
+            if call.result is not None and not call.ok and (view := self._as_of(call)) is not None
+        ]
+        return [*refused, self] if self.final else refused
+
+    def _as_of(self, submit: Call) -> TraceView | None:
+        submission = submission_of(submit.event.args)
+        if submission is None:
+            return None
+        return TraceView(
+            calls=[call for call in self.calls if call.i < submit.i],
+            by_id=self.by_id,
+            submissions=[call for call in self.submissions if call.i <= submit.i],
+            said=[message for message in self.said if message.i < submit.i],
+            tasks=self.tasks,
+            instructions=self.instructions,
+            turns=submit.turn,
+            final=Answer(submit.event, submission),
+        )
 
     @cached_property
     def changes(self) -> list[Call]:
@@ -184,6 +224,31 @@ class TraceView:
         return self.final is None and self.ended is None
 
 
+def submission_of(args: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments of `submit` in the form of a stored submission; None when they name no entities. What is
+    malformed is left out: the contract's own check has refused it already."""
+    entities = args.get("entities")
+    if not isinstance(entities, list) or not entities:
+        return None
+    named = [
+        entity for entity in entities if isinstance(entity, dict) and isinstance(entity.get("name"), str)
+    ]
+    diagnosis = {
+        "entities": [{**entity, "evidence": str(entity.get("evidence") or "")} for entity in named],
+        "propagations": _objects(args.get("propagations")),
+        "alerts_explained": [
+            entry for entry in _objects(args.get("alerts_explained")) if isinstance(entry.get("alert"), str)
+        ],
+    }
+    evidence = str(args.get("resolution_evidence") or "")
+    resolved = args.get("resolved") is True
+    return {"diagnosis": diagnosis, "resolved": resolved, "resolution_evidence": evidence} if named else None
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def encode(value: Any) -> str:
     """Compact JSON."""
     return msgspec.json.encode(value).decode()
@@ -205,8 +270,9 @@ def text_of(event: Event) -> str:
     return ""
 
 
-def span(event: Event, wanted: str = "", also: Iterable[Event] = ()) -> Span:
+def span(where: Event | Answer, wanted: str = "", also: Iterable[Event | Answer] = ()) -> Span:
     """Evidence: `wanted` as it stands in the event's text, or the beginning of that text."""
+    event = where.event if isinstance(where, Answer) else where
     text = text_of(event)
     quote = wanted if wanted and wanted in text else text
     return Span(events=(event.i, *(other.i for other in also)), quote=quote[:MAX_QUOTE])
@@ -219,12 +285,16 @@ def label(
     spans: Iterable[Span] = (),
     note: str = "",
     value: float | None = None,
+    repaired: bool = False,
+    basis: Basis = "decides",
 ) -> Label:
     """A label of a detector, with the taxonomy's hash."""
     return Label(
         slug=slug,
         present=present,
         source=f"detector:{detector}",
+        basis=basis,
+        repaired=repaired,
         spans=tuple(spans)[:MAX_SPANS],
         note=note,
         value=value,
