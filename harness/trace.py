@@ -23,11 +23,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     i: int = -1
     t: float = 0.0
     role: str = "agent"
-    """Which role of a team acted."""
+    """Which role of a team, or phase of a state machine, acted."""
 
 
 class SystemMessage(Event, frozen=True, kw_only=True, tag="system"):
     text: str
+    tools: list[str] | None = None
+    """Tools of the role that is opened; None means all."""
 
 
 class UserMessage(Event, frozen=True, kw_only=True, tag="user"):
@@ -73,7 +75,7 @@ class ToolResult(Event, frozen=True, kw_only=True, tag="tool_result"):
     ok: bool
     text: str
     executed: bool = True
-    """False when a guard answered instead of the tool."""
+    """False when a guard, or the limits of the agent's role, answered instead of the tool."""
 
 
 class GuardFired(Event, frozen=True, kw_only=True, tag="guard"):
@@ -88,6 +90,26 @@ class GuardFired(Event, frozen=True, kw_only=True, tag="guard"):
     feedback: str = ""
     reads: int = 0
     """Read calls that the guard made on its own."""
+
+
+class AgentMessage(Event, frozen=True, kw_only=True, tag="agent_message"):
+    """One role of a team hands the work to another; `text` is all that the receiver reads of it."""
+
+    sender: str
+    receiver: str
+    text: str
+    evidence: list[str] = []
+    """Ids of tool calls that the sender names as evidence."""
+
+
+class PhaseChange(Event, frozen=True, kw_only=True, tag="phase_change"):
+    """A state machine leaves one phase for another because of the outcome that the model declared."""
+
+    source: str
+    target: str
+    outcome: str
+    text: str = ""
+    """What the model says about the phase that it leaves."""
 
 
 class Final(Event, frozen=True, kw_only=True, tag="final"):
@@ -119,6 +141,8 @@ AnyEvent = (
     | ToolCall
     | ToolResult
     | GuardFired
+    | AgentMessage
+    | PhaseChange
     | Final
     | Ended
     | AlertsObserved

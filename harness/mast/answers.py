@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from harness.mast.view import TraceView
-from harness.records import Span
+from harness.mast.view import TraceView, label
+from harness.records import Basis, Label, Present, Span
 
 
 class Finding(NamedTuple):
@@ -27,6 +27,21 @@ class Attempts(NamedTuple):
     """Those of the last answer first, then those of refused ones."""
     repaired: bool
     """There are findings, and none of them is about the last answer."""
+
+
+def found_label(
+    slug: str,
+    detector: str,
+    findings: Iterable[Finding],
+    basis: Basis = "decides",
+    repaired: bool = False,
+) -> Label:
+    """Present with all findings, or absent without any."""
+    found = list(findings)
+    notes = "; ".join(dict.fromkeys(finding.note for finding in found))
+    spans = [finding.span for finding in found]
+    present: Present = "present" if found else "absent"
+    return label(slug, present, detector, spans, notes, repaired=repaired, basis=basis)
 
 
 def over_answers(view: TraceView, find: Callable[[TraceView], Iterable[Finding]]) -> Attempts:

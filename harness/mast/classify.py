@@ -18,4 +18,4 @@ def classify(events: Iterable[Event]) -> tuple[Label, ...]:
     """All labels of a trace, in the order of the registry. Count only those whose slug is in
     `taxonomy.MODES` for modes per trace: the verification atoms stand beside the modes derived from them."""
     view = TraceView.of(events)
-    return tuple(label for detector in DETECTORS for label in detector.detect(view))
+    return tuple(label for detector in DETECTORS for label in detector.run(view))

@@ -11,18 +11,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from harness.mast.taxonomy import taxonomy
 from harness.records import Basis, Label, Present, Span
 from harness.trace import (
+    AgentMessage,
     AssistantMessage,
     Ended,
     Event,
     Final,
+    GuardFired,
     ModelCall,
+    PhaseChange,
     SystemMessage,
     ToolCall,
     ToolResult,
@@ -34,6 +37,10 @@ WAIT = "wait"
 AMOUNT_ARGS = frozenset({"limit", "tail", "max_patterns", "max_changes_per_diff"})
 """Arguments that say how much is shown, not what is asked. Time windows and offsets are none of them."""
 _CALL_IDS = re.compile(r"\A(?:\[c\d+\]\s*)+")
+TraceType = Literal["single", "roles", "log"]
+"""single: one agent; roles: a team, or one agent in phases; log: a foreign trace without the task's contract."""
+IMPORTED = "imported"
+"""How an importer ends a trace that says nothing about submissions."""
 MAX_QUOTE = 160
 MAX_SPANS = 12
 
@@ -79,7 +86,10 @@ class Call:
     @cached_property
     def text(self) -> str:
         """The result without the call ids before it; empty when there is none."""
-        return _CALL_IDS.sub("", self.result.text, count=1) if self.result is not None else ""
+        if self.result is None:
+            return ""
+        ids = _CALL_IDS.match(self.result.text)
+        return self.result.text[ids.end() :] if ids else self.result.text
 
     @cached_property
     def args_text(self) -> str:
@@ -123,11 +133,17 @@ class TraceView:
     said: list[AssistantMessage] = field(default_factory=list)
     tasks: list[UserMessage] = field(default_factory=list)
     instructions: list[SystemMessage] = field(default_factory=list)
+    handoffs: list[AgentMessage | PhaseChange] = field(default_factory=list)
+    """What one role of a team told another, or a model at the end of a phase."""
+    cuts: list[GuardFired] = field(default_factory=list)
+    """Where messages were rewritten before the model read them: a compaction or a cut of the context."""
     turns: int = 0
     silent_tail: int = 0
     """Turns at the end of the trace in which the model called no tool."""
     final: Answer | None = None
     ended: Ended | None = None
+    memo: dict[str, Any] = field(default_factory=dict)
+    """What readings of the whole trace found, so that detectors share them."""
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> TraceView:
@@ -155,6 +171,10 @@ class TraceView:
                 self.tasks.append(event)
             case SystemMessage():
                 self.instructions.append(event)
+            case AgentMessage() | PhaseChange():
+                self.handoffs.append(event)
+            case GuardFired(on="model_call", ruling="rewrite"):
+                self.cuts.append(event)
             case Final():
                 self.final = Answer(event, event.submission)
             case Ended():
@@ -165,6 +185,14 @@ class TraceView:
         call = Call(event, self.turns)
         self.by_id[event.call_id] = call
         (self.submissions if event.name == SUBMIT else self.calls).append(call)
+
+    @cached_property
+    def type(self) -> TraceType:
+        """What kind of trace it is; detectors declare for which they hold."""
+        if self.ended is not None and self.ended.how == IMPORTED:
+            return "log"
+        limited = any(opening.tools is not None for opening in self.instructions)
+        return "roles" if limited or self.handoffs else "single"
 
     @cached_property
     def answers(self) -> list[TraceView]:
@@ -188,6 +216,7 @@ class TraceView:
             said=[message for message in self.said if message.i < submit.i],
             tasks=self.tasks,
             instructions=self.instructions,
+            handoffs=[handoff for handoff in self.handoffs if handoff.i < submit.i],
             turns=submit.turn,
             final=Answer(submit.event, submission),
         )
@@ -265,6 +294,8 @@ def text_of(event: Event) -> str:
             return f"{event.name} {encode(event.args)}"
         case Final():
             return encode(event.submission)
+        case AgentMessage() | PhaseChange():
+            return event.text
         case Ended():
             return f"{event.how}: {event.detail}" if event.detail else event.how
     return ""

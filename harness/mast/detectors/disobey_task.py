@@ -17,14 +17,15 @@ from collections.abc import Iterator
 
 from harness.mast.answers import Finding, over_answers
 from harness.mast.evidence import FiringAlert, alert_reads, mentions, object_name
-from harness.mast.view import Call, TraceView, label, span
+from harness.mast.view import Call, TraceType, TraceView, label, span
 from harness.records import Label
 
 SLUGS = ("disobey_task",)
+DECLARES: dict[TraceType, str] = {"single": "decides", "roles": "decides", "log": "not_applicable"}
 MAX_FACTORS = 5
 NO_ANSWER = frozenset({"no_output", "invalid_json", "schema_violation"})
 _ENTITY = re.compile(r"[\w.-]+/[A-Z][A-Za-z0-9]*/[a-zA-Z0-9][\w.:-]*")
-_UNKNOWN_TOOL = re.compile(
+UNKNOWN_TOOL = re.compile(
     r"(?:unknown|no such|nonexistent) tool|tool .{1,60} (?:does not exist|not found)", re.I
 )
 
@@ -52,7 +53,7 @@ def _refused(view: TraceView) -> Iterator[Finding]:
 
 def _unknown_tools(view: TraceView) -> Iterator[Finding]:
     for call in view.calls:
-        if call.result is not None and not call.result.ok and _UNKNOWN_TOOL.search(call.text[:200]):
+        if call.result is not None and not call.result.ok and UNKNOWN_TOOL.search(call.text[:200]):
             where = span(call.event, call.name, also=[call.result])
             yield Finding("a tool was called that does not exist", where)
 

@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from harness.mast.answers import Finding, over_answers
 from harness.mast.detectors.unaware_termination import EMPTY, MIN_SILENT
 from harness.mast.evidence import ALERT_READS, alert_reads, concerns, mentions, object_name
-from harness.mast.view import TraceView, encode, label, span
+from harness.mast.view import TraceType, TraceView, encode, label, span
 from harness.records import Label, Present
 
 SLUGS = ("premature_termination",)
+DECLARES: dict[TraceType, str] = {"single": "decides", "roles": "decides", "log": "not_applicable"}
 _UNKNOWN = re.compile(r"\b(?:unknown|tbd|none|n/?a|undetermined|unclear)\b", re.I)
 _REMEDIATE = re.compile(r"\bremediat|\bmitigat|\brepair|\bfix\b", re.I)
 

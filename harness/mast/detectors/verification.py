@@ -34,11 +34,12 @@ from harness.mast.evidence import (
     tests_of,
 )
 from harness.mast.taxonomy import ATOMS, published
-from harness.mast.view import Answer, Call, TraceView, label, span
+from harness.mast.view import Answer, Call, TraceType, TraceView, label, span
 from harness.records import Label, Present
 
 DERIVED = {"3.2": "no_or_incomplete_verification", "3.3": "incorrect_verification"}
 SLUGS = (*ATOMS, *DERIVED.values())
+DECLARES: dict[TraceType, str] = {"single": "decides", "roles": "decides", "log": "not_applicable"}
 
 
 class Claim(NamedTuple):
