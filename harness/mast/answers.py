@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from harness.mast.view import TraceView, label
+from harness.mast.spans import label
+from harness.mast.view import TraceView
 from harness.records import Basis, Label, Present, Span
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from trace_builder import FIRING, Builder, alerts, answer, investigated, labels, remediated
 
-from harness.mast.view import text_of
+from harness.mast.spans import text_of
 from harness.records import Label
 from harness.statistics import trials_frame
 from harness.statistics.frames import count_modes

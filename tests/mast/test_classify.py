@@ -28,8 +28,8 @@ from trace_builder import (
 
 from harness.mast.classify import classify
 from harness.mast.detectors import DETECTORS
+from harness.mast.spans import text_of
 from harness.mast.taxonomy import ATOMS, EXTENSIONS, MODES, taxonomy
-from harness.mast.view import text_of
 from harness.trace import Event, UserMessage, decode, encode
 
 V32, V33 = "no_or_incomplete_verification", "incorrect_verification"

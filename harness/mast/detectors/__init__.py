@@ -26,7 +26,8 @@ from harness.mast.detectors import (
     verification,
     withholding,
 )
-from harness.mast.view import TraceType, TraceView, label
+from harness.mast.spans import label
+from harness.mast.view import TraceType, TraceView
 from harness.records import Label
 
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.mast.view import WAIT, Call, TraceType, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import WAIT, Call, TraceType, TraceView
 from harness.records import Label, Present, Span
 from harness.trace import AssistantMessage
 

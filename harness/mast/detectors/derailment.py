@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from harness.mast.answers import Finding, found_label
 from harness.mast.evidence import mentions
 from harness.mast.salience import subjects, target
-from harness.mast.view import WAIT, Call, TraceType, TraceView, span
+from harness.mast.spans import span
+from harness.mast.view import WAIT, Call, TraceType, TraceView
 from harness.records import Label
 
 SLUGS = ("derailment",)

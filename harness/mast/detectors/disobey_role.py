@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 
 from harness.mast.detectors.disobey_task import UNKNOWN_TOOL
-from harness.mast.view import Call, TraceType, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import Call, TraceType, TraceView
 from harness.records import Label, Span
 
 SLUGS = ("disobey_role",)

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 
 from harness.mast.answers import Finding, over_answers
 from harness.mast.evidence import FiringAlert, alert_reads, mentions, object_name
-from harness.mast.view import Call, TraceType, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import Call, TraceType, TraceView
 from harness.records import Label
 
 SLUGS = ("disobey_task",)

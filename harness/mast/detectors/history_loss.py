@@ -17,7 +17,8 @@ from harness.mast.answers import Finding, found_label
 from harness.mast.detectors.step_repetition import redundant
 from harness.mast.evidence import concerns
 from harness.mast.salience import subjects
-from harness.mast.view import TraceType, TraceView, span
+from harness.mast.spans import span
+from harness.mast.view import TraceType, TraceView
 from harness.records import Label
 
 SLUGS = ("history_loss",)

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from harness.mast.answers import Finding, found_label
 from harness.mast.evidence import SYMPTOM_READS, mentions, object_name
 from harness.mast.salience import answer_text
-from harness.mast.view import WAIT, Call, TraceType, TraceView, span
+from harness.mast.spans import span
+from harness.mast.view import WAIT, Call, TraceType, TraceView
 from harness.records import Label
 from harness.trace import AgentMessage
 

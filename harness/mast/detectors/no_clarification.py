@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from harness.mast.answers import Finding, found_label
 from harness.mast.evidence import mentions, object_name, tests_of
 from harness.mast.salience import target
-from harness.mast.view import TraceType, TraceView, span
+from harness.mast.spans import span
+from harness.mast.view import TraceType, TraceView
 from harness.records import Label
 
 SLUGS = ("no_clarification",)

@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from harness.mast.answers import Finding, over_answers
 from harness.mast.detectors.unaware_termination import EMPTY, MIN_SILENT
 from harness.mast.evidence import ALERT_READS, alert_reads, concerns, mentions, object_name
-from harness.mast.view import TraceType, TraceView, encode, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import TraceType, TraceView, encode
 from harness.records import Label, Present
 
 SLUGS = ("premature_termination",)

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 
 from harness.mast.answers import Finding, found_label
 from harness.mast.evidence import mentions, object_name
-from harness.mast.view import Call, TraceType, TraceView, span
+from harness.mast.spans import span
+from harness.mast.view import Call, TraceType, TraceView
 from harness.records import Basis, Label
 from harness.trace import AssistantMessage
 

@@ -21,7 +21,8 @@ from harness.mast.answers import Finding, found_label, over_answers
 from harness.mast.detectors.disobey_task import unexplained
 from harness.mast.evidence import ALERT_READS, SYMPTOM_READS, citations, mentions, object_name
 from harness.mast.salience import CHANGE_READS, alarms, changed_objects, spoken_of, target
-from harness.mast.view import Call, TraceType, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import Call, TraceType, TraceView
 from harness.records import Basis, Label
 
 SLUGS = ("hallucinated_entity", "wrong_time_window", "symptom_as_cause", "alert_uncovered", "unsafe_write")

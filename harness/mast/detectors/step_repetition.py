@@ -17,7 +17,8 @@ import re
 from functools import lru_cache
 
 from harness.mast.detectors.conversation_reset import restarted
-from harness.mast.view import AMOUNT_ARGS, WAIT, Call, TraceType, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import AMOUNT_ARGS, WAIT, Call, TraceType, TraceView
 from harness.records import Label
 
 SLUGS = ("step_repetition",)

@@ -16,7 +16,8 @@ from __future__ import annotations
 import re
 
 from harness.mast.evidence import alert_reads, citations, object_name, suspected_at, tests_of
-from harness.mast.view import Call, TraceType, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import Call, TraceType, TraceView
 from harness.records import Label, Present
 
 SLUGS = ("unaware_termination",)

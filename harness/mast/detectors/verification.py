@@ -33,8 +33,9 @@ from harness.mast.evidence import (
     shows_health,
     tests_of,
 )
+from harness.mast.spans import label, span
 from harness.mast.taxonomy import ATOMS, published
-from harness.mast.view import Answer, Call, TraceType, TraceView, label, span
+from harness.mast.view import Answer, Call, TraceType, TraceView
 from harness.records import Label, Present
 
 DERIVED = {"3.2": "no_or_incomplete_verification", "3.3": "incorrect_verification"}

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from harness.mast.answers import Finding, found_label
 from harness.mast.evidence import mentions
 from harness.mast.salience import Alarm, alarms, answer_text
-from harness.mast.view import TraceType, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import TraceType, TraceView
 from harness.records import Label
 
 SLUGS = ("withholding",)
