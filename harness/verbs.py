@@ -7,14 +7,26 @@ from typing import Annotated
 
 import typer
 
+from harness.errors import ConfigurationError, Problem
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 scenarios_app = typer.Typer(no_args_is_help=True, help="The catalogue of incidents.")
 app.add_typer(scenarios_app, name="scenarios")
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Directory of a stored run.")]) -> int:
+def report(
+    run: Annotated[Path | None, typer.Argument(help="Directory of a stored run.")] = None,
+    study: Annotated[str, typer.Option(help="Re-analyse a published study instead.")] = "",
+) -> int:
     """Rebuild the report of a run from its records, without running anything."""
+    if study:
+        from harness.report.study import analyse, render
+
+        typer.echo(render(analyse(study)))
+        return 0
+    if run is None:
+        raise ConfigurationError(Problem("report", "expected the directory of a run, or --study NAME"))
     from harness.report import print_contrasts, write_reports
     from harness.store import RunDirectory
 
