@@ -23,11 +23,13 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
   python -m harness report RUN                                         rebuild a report without running
+  python -m harness report --study itbench-mast-2026                   re-analyse a published study
+  python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report")
+VERBS = ("scenarios", "report", "classify")
 FAILED, WRONG = 1, 2
 
 

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+import harness.mast.verb as mast
 from harness.errors import ConfigurationError, Problem
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 scenarios_app = typer.Typer(no_args_is_help=True, help="The catalogue of incidents.")
 app.add_typer(scenarios_app, name="scenarios")
+app.command()(mast.classify)
 
 
 @app.command()

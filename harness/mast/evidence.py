@@ -54,7 +54,7 @@ def object_name(entity: str) -> str:
     return workload_name(parsed.kind, parsed.name)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=8192)
 def mentions(text: str, name: str) -> bool:
     """Whether a text speaks of the object of that name."""
     at = text.find(name) if name else -1
@@ -91,11 +91,12 @@ def answered(call: Call) -> bool:
 
 def firing(call: Call) -> frozenset[FiringAlert] | None:
     """Alerts that an alert read shows as firing, without noise; None when the result is no list of alerts."""
-    return _firing(call.text) if call.name in ALERT_READS and call.ok else None
+    return firing_rows(call.text) if call.name in ALERT_READS and call.ok else None
 
 
 @lru_cache(maxsize=256)
-def _firing(text: str) -> frozenset[FiringAlert] | None:
+def firing_rows(text: str) -> frozenset[FiringAlert] | None:
+    """Alerts that a text lists as firing, without noise; None when it is no list of alerts."""
     try:
         rows = msgspec.json.decode(text)["data"]
         return frozenset(

@@ -56,8 +56,7 @@ def review(judged_by: Judge, events: list[Event], wanted: tuple[str, ...] = WANT
         try:
             return await judged_by.review(events, wanted, {"derailment": [3]})
         finally:
-            for model, _ in judged_by._models:
-                await model.close()
+            await judged_by.close()
 
     return asyncio.run(work())
 
@@ -213,8 +212,8 @@ def ensemble(judged_by: Judge | None, events: list[Event]) -> Classified:
         try:
             return await classify_with(events, judged_by)
         finally:
-            for model, _ in judged_by._models if judged_by else []:
-                await model.close()
+            if judged_by is not None:
+                await judged_by.close()
 
     return asyncio.run(work())
 

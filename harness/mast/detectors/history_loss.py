@@ -1,7 +1,7 @@
 """MAST 1.4, loss of conversation history: facts that were established vanish (facts/mast.md 1.3).
 
-Decides: after the context was cut (a recorded rewrite of the messages), a read that had succeeded before the cut
-is made again with nothing changed in between.
+Decides, where the context was cut (a recorded rewrite of the messages): a read that had succeeded before the cut
+is made again after it with nothing changed in between.
 Proposes, for a judge: the agent says that it does not have, or has not looked at, what an earlier read showed it;
 or a read from many turns ago is made again. Without any of these it proposes absence: what a model forgets
 silently leaves no mark in a trace.
@@ -39,7 +39,7 @@ def detect(view: TraceView) -> tuple[Label, ...]:
     if lost:
         return (found_label("history_loss", "history_loss", lost),)
     found = [*_denied(view), *_far_again(view)]
-    return (found_label(SLUGS[0], SLUGS[0], found, "proposes"),)
+    return (found_label(SLUGS[0], SLUGS[0], found, "decides" if view.cuts and not found else "proposes"),)
 
 
 def _lost_at_a_cut(view: TraceView) -> Iterator[Finding]:

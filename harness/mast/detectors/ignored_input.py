@@ -1,7 +1,8 @@
 """MAST 2.5, ignored other agent's input; in the extended reading also what a tool or validator said
 (facts/mast.md 1.3). The note says which reading it is.
 
-Decides: a submission that was refused is sent again unchanged, with no change, wait or look at users in between.
+Decides, where a submission followed a refused one: it is the same, with no change, wait or look at users in
+between.
 Proposes, for a judge: a call that failed because its object does not exist is made again unchanged (extended);
 an object that one role's handoff names is in nothing that the receiver did or said (strict). Without any of
 these it proposes absence: a warning that the next claim contradicts takes a reader.
@@ -35,7 +36,8 @@ def detect(view: TraceView) -> tuple[Label, ...]:
     if sent_again:
         return (found_label("ignored_input", "ignored_input", sent_again),)
     found = [*_failed_again(view), *_unheard(view)]
-    return (found_label(SLUGS[0], SLUGS[0], found, "proposes"),)
+    answered = len(view.submissions) > 1
+    return (found_label(SLUGS[0], SLUGS[0], found, "decides" if answered and not found else "proposes"),)
 
 
 def _sent_again(view: TraceView) -> Iterator[Finding]:

@@ -1,10 +1,10 @@
 """MAST 2.6, reasoning-action mismatch: what is done differs from what was said (facts/mast.md 1.3).
 
-Decides: the agent announces one tool by name and calls another in the same turn, never the announced one; the
-answer holds for a cause only objects that the agent never suspected or tested, while it argued for another object
-to the end (its last stated hypothesis).
-Proposes, for a judge: the answer names a cause that the agent's own words ruled out. Without any of these it
-proposes absence: most plans are in free words.
+Decides, where the agent announced a tool by name or stated a hypothesis as namespace/Kind/name: it announces one
+tool and calls another in the same turn, never the announced one; it answers only causes that it never put forward,
+and not its last hypothesis.
+Proposes, for a judge: the answer names a cause that the agent's own words ruled out; and absence where all plans
+are in free words.
 Not: faithful execution of bad reasoning; a hypothesis that was given up for one that the answer names.
 """
 
@@ -42,11 +42,16 @@ def detect(view: TraceView) -> tuple[Label, ...]:
     found = [*_announced(view)]
     for answer in view.answers:
         found += _argued_for_another(answer)
-    basis: Basis = "decides" if found else "proposes"
-    if not found:
-        for answer in view.answers:
-            found += _ruled_out(answer)
-    return (found_label(SLUGS[0], SLUGS[0], found, basis),)
+    if found:
+        return (found_label(SLUGS[0], SLUGS[0], found, _basis(view)),)
+    doubtful = [finding for answer in view.answers for finding in _ruled_out(answer)]
+    return (found_label(SLUGS[0], SLUGS[0], doubtful, "proposes" if doubtful else _basis(view)),)
+
+
+def _basis(view: TraceView) -> Basis:
+    """Presence and absence are decided in the same traces, or shares would count positives only."""
+    typed = any(_ANNOUNCED.search(said.text) or _HYPOTHESIS.search(said.text) for said in view.said)
+    return "decides" if typed else "proposes"
 
 
 def _announced(view: TraceView) -> Iterator[Finding]:

@@ -91,7 +91,7 @@ def _asks_more(earlier: Call, later: Call) -> bool:
 
 
 @lru_cache(maxsize=128)
-def _steady(text: str) -> frozenset[str]:
+def steady_parts(text: str) -> frozenset[str]:
     """The parts of a result without what differs between two readings."""
     return frozenset(_PARTS.split(_VOLATILE.sub("~", text)))
 
@@ -100,5 +100,5 @@ def same(one: str, other: str) -> bool:
     """Whether two results say the same, apart from clocks and measured values."""
     if one == other:
         return True
-    first, second = _steady(one), _steady(other)
+    first, second = steady_parts(one), steady_parts(other)
     return len(first & second) >= SAME * len(first | second)

@@ -69,6 +69,11 @@ class Judge:
         """Replies that were taken from the cache."""
         return self._cache.hits
 
+    async def close(self) -> None:
+        """Give back what the models hold."""
+        for model, _ in self._models:
+            await model.close()
+
     def provenance(self) -> dict[str, str]:
         """What the answers depend on beside the trace."""
         models = {f"model.{model.name}": hashed for model, hashed in self._models}
