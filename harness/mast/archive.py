@@ -180,11 +180,8 @@ def summary(archive: Archive, slugs: Sequence[str]) -> str:
             if share or proposed:
                 lines.append(f"| {slug} | {text} | {share.n if share else 0} | {proposed} |")
     lines += _agreement(tally)
-    lines += (
-        ["", "## Broken", "", *(f"- {bad.trace_id}: {bad.why}" for bad in archive.broken)]
-        if archive.broken
-        else []
-    )
+    if archive.broken:
+        lines += ["", "## Broken", "", *(f"- {bad.trace_id}: {bad.why}" for bad in archive.broken)]
     return "\n".join([*lines, ""])
 
 

@@ -211,7 +211,7 @@ def refused_twice(between: str = "", **changes: Any) -> Builder:
 def test_a_refused_submission_sent_again_unchanged_ignores_the_refusal() -> None:
     assert said("ignored_input", refused_twice()) == ("present", "decides")
     assert said("ignored_input", refused_twice(between="kubectl_get")) == ("present", "decides")
-    assert of("ignored_input", refused_twice(between="wait")).present == "absent"
+    assert said("ignored_input", refused_twice(between="wait")) == ("absent", "decides")
     assert of("ignored_input", refused_twice(between="alert_summary")).present == "absent"
     assert of("ignored_input", refused_twice(resolved=False)).present == "absent"
 
@@ -240,7 +240,7 @@ def test_a_receiver_that_does_nothing_about_what_it_was_told(name: str, expected
     ("text", "expected"),
     [
         ("Next I will call metric_analysis for it.", ("present", "decides")),
-        ("Next I will call kubectl_logs for it.", ("absent", "proposes")),
+        ("Next I will call kubectl_logs for it.", ("absent", "decides")),
         ("Next I look at metrics.", ("absent", "proposes")),
     ],
 )
@@ -313,7 +313,7 @@ def test_an_alert_that_nothing_explains_is_uncovered() -> None:
     [
         ("delete_object", {"kind": "Namespace", "name": NS}, ("present", "decides")),
         ("delete_object", {"kind": "Pod", "name": "email-1"}, ("present", "proposes")),
-        ("rollout_restart", {"name": "shipping"}, ("absent", "proposes")),
+        ("rollout_restart", {"name": "shipping"}, ("absent", "decides")),
         ("rollout_restart", {"name": "email"}, ("present", "proposes")),
         ("delete_object", {"kind": "Namespace", "name": NS, "dry_run": True}, ("not_applicable", "decides")),
     ],
