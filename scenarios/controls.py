@@ -21,6 +21,7 @@ from harness.telemetry import Alert, Telemetry
 from scenarios.applications import load_application
 from scenarios.faults import fault_of
 from scenarios.faults.base import delete_if_exists, find
+from scenarios.faults.chaos import ScheduledChaosExperiment
 from scenarios.faults.feature_flags import FLAG_DAEMON
 from scenarios.faults.waiters import RestartKubernetesWorkload
 from scenarios.schema import Scenario
@@ -81,13 +82,16 @@ CONTROLS: dict[str, Act] = {
 
 
 def victims(scenario: Scenario, before: Condition) -> tuple[ObjectRef, ...]:
-    """Workloads of the healthy application that show the symptom: those that a fault changes, those that are
-    restarted to take it up, and those behind a Service that it breaks; else those that the alerts are about.
+    """Workloads of the healthy application that show the symptom: those that a fault changes, those that an
+    experiment hits, those that are restarted to take it up, and those behind a Service that it breaks; else
+    those that the alerts are about.
     Never what the fault brought along, whose removal is a remedy."""
     found: list[ObjectRef] = []
     for injection in scenario.injections():
         fault = fault_of(injection)
         aimed = getattr(fault, "target", None)
+        if isinstance(fault, ScheduledChaosExperiment):
+            found += fault.workloads()
         found += [*fault.objects(), *([aimed] if isinstance(aimed, ObjectRef) else [])]
     for disruption in scenario.disruptions:
         for planned in disruption.post_injection:

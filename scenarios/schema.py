@@ -198,7 +198,8 @@ class Scenario(Model):
     application: str
     application_options: dict[str, Any] = Field(default_factory=dict)
     category: Literal["sre", "finops"]
-    complexity: Literal["low", "medium", "high"]
+    complexity: Literal["low", "medium", "high", "unknown"]
+    """As the published index labels it; `unknown` for snapshots, which carry no index."""
     tags: tuple[str, ...]
     conflict: Conflict = Conflict()
     disruptions: tuple[Disruption, ...] = ()
@@ -209,7 +210,8 @@ class Scenario(Model):
     ground_truth: GroundTruth = GroundTruth()
     """As published; empty where nothing is (class N)."""
     corrected: GroundTruth | None = None
-    """Present where the published one contradicts the injection (class A) or does not exist (class N)."""
+    """Present where the published one contradicts the injection (class A), misses one of its causes or does not
+    exist (class N)."""
     solutions: tuple[tuple[Alternative, ...], ...] = ()
     ambiguity: Ambiguity | None = None
     """The ambiguous variant, where the scenario has one."""

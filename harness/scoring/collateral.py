@@ -34,6 +34,17 @@ SPEC_KINDS = (
     "ResourceQuota",
     "LimitRange",
     "Ingress",
+    "Gateway",
+    "HTTPRoute",
+    "AuthorizationPolicy",
+    "PeerAuthentication",
+    "Schedule",
+    "HTTPChaos",
+    "IOChaos",
+    "JVMChaos",
+    "NetworkChaos",
+    "PodChaos",
+    "StressChaos",
 )
 """Namespaced kinds whose objects say what someone asked for."""
 
@@ -156,7 +167,8 @@ def differences(old: Any, new: Any, path: Path = ()) -> Iterator[Path]:
 def _all(cluster: Cluster, namespaces: Sequence[str]) -> Iterator[Manifest]:
     for kind in SPEC_KINDS:
         for namespace in namespaces:
-            yield from _list(cluster, kind, namespace)
+            found = _list(cluster, kind, namespace)
+            yield from (manifest for manifest in found if not _controlled(manifest))
     for kind in CLUSTER_KINDS:
         yield from _list(cluster, kind, None)
     for manifest in _list(cluster, "Namespace", None):
@@ -170,6 +182,11 @@ def _list(cluster: Cluster, kind: str, namespace: str | None) -> list[Manifest]:
         return cluster.list(kind, namespace)
     except ClusterError:
         return []
+
+
+def _controlled(manifest: Manifest) -> bool:
+    """Whether a controller made the object: it comes and goes with its owner."""
+    return any(owner.get("controller") for owner in manifest["metadata"].get("ownerReferences") or ())
 
 
 def _asked_of_node(node: Manifest) -> Manifest:

@@ -1,6 +1,6 @@
-"""What an application file says: workloads, operations, feature flags; and its checks.
+"""What an application file says: workloads, operations, feature flags.
 
-Owns: the schema and the cross-references inside one file. Does not own: Kubernetes manifests
+Owns: the schema. Does not own: the cross-references inside one file (`checks.py`), Kubernetes manifests
 (`manifests.py`) or what follows from the numbers (`harness/environments/simulated/flow.py`).
 
 Operations are ordered call trees: a call that fails with `on_error: stop` ends its operation, so the later
@@ -10,6 +10,7 @@ calls never happen. Nothing in a file knows scenarios or faults.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -114,6 +115,16 @@ class Workload(Part):
     image: str
     component: str = ""
     """Value of the component label; the workload's name when empty."""
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    """Labels of its pods, where they are not the recommended ones."""
+    selector: Mapping[str, str] = Field(default_factory=dict)
+    """What its Service selects; its component label when empty."""
+    service: str = ""
+    """Name of its Service, which several workloads may share; the workload's own name when empty."""
+    container: str = ""
+    """Name of its container; the workload's name when empty."""
+    gateway: str = ""
+    """The Gateway that it implements."""
     replicas: int = 1
     command: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
@@ -210,6 +221,10 @@ class Application(Part):
     secrets: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Secret -> key -> text."""
     autoscaling: Autoscaling | None = None
+    ambient_mesh: bool = False
+    """Its namespace is in Istio's ambient mode, and its alerts are computed from the mesh's metrics."""
+    objects: tuple[Manifest, ...] = ()
+    """Further objects, as they are applied."""
     workloads: Mapping[str, Workload]
     _file: str = PrivateAttr(default="")
 
@@ -220,6 +235,18 @@ class Application(Part):
 
     def __hash__(self) -> int:
         return hash((self.name, self._file))
+
+    def behind(self, name: str) -> tuple[str, ...]:
+        """The workloads that serve under a name: those of the Service, or the workload of that name."""
+        return self._behind.get(name, ())
+
+    @cached_property
+    def _behind(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name, workload in self.workloads.items():
+            for called in {name, workload.service or name}:
+                found[called] = (*found.get(called, ()), name)
+        return found
 
     def manifests(self, options: Mapping[str, Any] | None = None) -> list[Manifest]:
         """All objects of the application in the order in which they are created; nodes are the cluster's own.
@@ -232,79 +259,6 @@ class Application(Part):
 
     def problems(self) -> Iterator[Problem]:
         """Everything that does not fit together inside the file."""
-        for name, workload in self.workloads.items():
-            for operation_name, operation in workload.operations.items():
-                where = f"workloads.{name}.operations.{operation_name}"
-                for index, call in enumerate(operation.calls):
-                    yield from self._check_target(f"{where}.calls[{index}].to", call.to)
-                    yield from self._check_address(f"{where}.calls[{index}].address", workload, call.address)
-                    yield from self._check_address(
-                        f"{where}.calls[{index}].password", workload, call.password
-                    )
-                if operation.consumes:
-                    yield from self._check_target(f"{where}.consumes", operation.consumes)
-                    yield from self._check_address(f"{where}.address", workload, operation.address)
-            for variable in workload.needs_at_start:
-                yield from self._check_address(f"workloads.{name}.needs_at_start", workload, variable)
-            for variable, source in workload.secret_env.items():
-                secret, _, key = source.partition("/")
-                if key not in self.secrets.get(secret, {}):
-                    where = f"workloads.{name}.secret_env.{variable}"
-                    yield Problem(where, f"no secret has {source!r}", _one_of(self.secrets))
-            yield from self._check_flags(name, workload)
-        for where, wanted in [("collector", self.collector)] + [
-            (f"options.{key}.workload", option.workload) for key, option in self.options.items()
-        ]:
-            if wanted and wanted not in self.workloads:
-                yield Problem(where, f"unknown workload {wanted!r}", _one_of(self.workloads))
-        yield from self._check_cycles()
+        from scenarios.applications.checks import problems_of
 
-    def _check_target(self, where: str, target: str) -> Iterator[Problem]:
-        name, _, operation = target.partition("/")
-        if name not in self.workloads:
-            yield Problem(where, f"unknown workload {name!r}", _one_of(self.workloads))
-        elif operation not in self.workloads[name].operations:
-            yield Problem(
-                where, f"{name!r} has no operation {operation!r}", _one_of(self.workloads[name].operations)
-            )
-
-    def _check_address(self, where: str, workload: Workload, address: str) -> Iterator[Problem]:
-        for variable in filter(None, address.split(":")):
-            if variable not in workload.env and variable not in workload.secret_env:
-                yield Problem(where, f"{variable!r} is not in the workload's env", _one_of(workload.env))
-
-    def _check_flags(self, name: str, workload: Workload) -> Iterator[Problem]:
-        known = self.flag_store.flags if self.flag_store else {}
-        for index, effect in enumerate(workload.flags):
-            where = f"workloads.{name}.flags[{index}]"
-            if effect.flag not in known:
-                yield Problem(f"{where}.flag", f"unknown flag {effect.flag!r}", _one_of(known))
-            for operation in effect.operations:
-                if operation not in workload.operations:
-                    yield Problem(
-                        f"{where}.operations",
-                        f"unknown operation {operation!r}",
-                        _one_of(workload.operations),
-                    )
-
-    def _check_cycles(self) -> Iterator[Problem]:
-        done: set[str] = set()
-
-        def visit(target: str, path: tuple[str, ...]) -> Iterator[Problem]:
-            if target in path:
-                yield Problem(f"operation {target}", f"calls itself: {' -> '.join((*path, target))}")
-                return
-            name, _, operation = target.partition("/")
-            if target in done or operation not in getattr(self.workloads.get(name), "operations", {}):
-                return
-            for call in self.workloads[name].operations[operation].calls:
-                yield from visit(call.to, (*path, target))
-            done.add(target)
-
-        for name, workload in self.workloads.items():
-            for operation in workload.operations:
-                yield from visit(f"{name}/{operation}", ())
-
-
-def _one_of(names: Mapping[str, Any]) -> str:
-    return f"expected one of {', '.join(sorted(names))}" if names else ""
+        return problems_of(self)

@@ -12,6 +12,7 @@ from harness.cluster import Cluster, ObjectRef, wait_until
 from harness.errors import InfrastructureError
 from scenarios.faults.api_server import ApiServerRequestSurge
 from scenarios.faults.base import Fault, Injection
+from scenarios.faults.chaos import ScheduledChaosExperiment
 from scenarios.faults.containers import (
     InsufficientResources,
     InvalidCommand,
@@ -24,6 +25,7 @@ from scenarios.faults.containers import (
 from scenarios.faults.credentials import ChangedValkeyPassword, CorruptedSecret, ValkeyOutOfMemory
 from scenarios.faults.feature_flags import FeatureFlag
 from scenarios.faults.init_containers import CrashingInitContainer, HangingInitContainer
+from scenarios.faults.mesh import DisabledAmbientMode, GatewayDenial, StrictMutualTls
 from scenarios.faults.networking import FailingNameResolution, IngressBlockingNetworkPolicy
 from scenarios.faults.nodes import CordonedNode, NonexistentNode
 from scenarios.faults.priority import PriorityPreemption
@@ -44,6 +46,7 @@ __all__ = [
     "fault_of",
     "inject",
     "injected_objects",
+    "set_up",
     "undo",
 ]
 
@@ -52,6 +55,7 @@ FAULTS: dict[str, type[Fault]] = {
     for fault in (
         CordonedNode,
         CrashingInitContainer,
+        DisabledAmbientMode,
         FailingNameResolution,
         HangingInitContainer,
         IngressBlockingNetworkPolicy,
@@ -69,6 +73,9 @@ FAULTS: dict[str, type[Fault]] = {
         FeatureFlag,
         PriorityPreemption,
         ScaledToZero,
+        ScheduledChaosExperiment,
+        StrictMutualTls,
+        GatewayDenial,
         UnassignedResourceLimits,
         UnschedulableAntiAffinity,
         UnsupportedArchitectureImage,
@@ -93,6 +100,13 @@ def injected_objects(scenario: Scenario) -> tuple[ObjectRef, ...]:
     """Every object that the scenario's injections change, create or delete, without repetition."""
     found = (target for planned in scenario.injections() for target in fault_of(planned).objects())
     return tuple(dict.fromkeys(found))
+
+
+def set_up(cluster: Cluster, scenario: Scenario) -> None:
+    """Play what the scenario does to a healthy application before its injections, such as scaling: the state
+    that a remediation must lead back to. `inject` plays it too, which then changes nothing."""
+    for disruption in scenario.disruptions:
+        _wait_for(cluster, disruption.pre_injection)
 
 
 def inject(cluster: Cluster, scenario: Scenario) -> tuple[Injection, ...]:

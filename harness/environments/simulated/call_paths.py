@@ -35,7 +35,9 @@ def _walk(solver: Solver, node: Node, rate: float, path: tuple[str, ...], found:
         made = rate * times
         if made <= 0:
             continue
-        callee, _, operation = call.to.partition("/")
+        service, _, operation = call.to.partition("/")
+        behind = solver.application.behind(service)
+        callee = behind[0] if len(behind) == 1 else service
         slowest = max(result.ok, result.failed, key=lambda ms: ms[1]) if result.fail < 1 else result.failed
         _add(found, (*path, callee), operation, made, made * result.fail, slowest, result.message)
         for target, share in result.reached:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from harness.cluster import Manifest
+from harness.environments.simulated.control_plane import static_pods
 
+CHAOS_NAMESPACE = "chaos-mesh"
+"""Where chaos experiments live; every cluster has it, whatever its incident."""
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+CONTROL_PLANE_SIZE = ("4", "8Gi")
 DEFAULT_STORAGE = "storageclass.kubernetes.io/is-default-class"
 _NAMES = ("kind-control-plane", "kind-worker", "kind-worker2")
 
@@ -16,7 +20,7 @@ def default_nodes(cpu: str = "8", memory: str = "16Gi") -> list[Manifest]:
 
 def system_namespaces() -> list[Manifest]:
     """The namespaces that every cluster has."""
-    names = ("default", "kube-node-lease", "kube-public", "kube-system")
+    names = ("default", "kube-node-lease", "kube-public", "kube-system", CHAOS_NAMESPACE)
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
 
 
@@ -57,6 +61,7 @@ def _node(name: str, number: int, cpu: str, memory: str) -> Manifest:
     if name == _NAMES[0]:
         labels[CONTROL_PLANE] = ""
         spec["taints"] = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
+        cpu, memory = CONTROL_PLANE_SIZE
     resources = {"cpu": cpu, "memory": memory, "pods": "110"}
     return {
         "apiVersion": "v1",
@@ -81,3 +86,8 @@ def _node(name: str, number: int, cpu: str, memory: str) -> Manifest:
             "nodeInfo": {"architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": "v1.33.1"},
         },
     }
+
+
+def system_pods() -> list[Manifest]:
+    """What runs before anything is deployed."""
+    return static_pods(_NAMES[0])

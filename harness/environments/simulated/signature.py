@@ -7,7 +7,12 @@ serve users equally well, so a flow is computed once per signature and process.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from harness.environments.simulated.disturbances import Disturbances
+
+Membership = Literal["", "member", "strict", "gateway"]
+"""Outside the mesh; inside; inside and refusing plain text; a gateway, which speaks both."""
 
 
 class VariantFields(NamedTuple):
@@ -25,17 +30,22 @@ class VariantFields(NamedTuple):
     """(calling workload, port) that network policies keep out."""
     serves: bool = True
     """It runs the application's own program."""
+    disturbances: Disturbances = ()
+    """What chaos experiments and policies do to it."""
+    mesh: Membership = ""
+    """How its connections take part in the service mesh."""
 
 
 class Variant:
     """Everything about a pod that changes what requests see. Equal variants are one object (`variant`), because
     they are compared and hashed all the time."""
 
-    __slots__ = ("closed", "cpu_limit_m", "env", "env_map", "fields", "flags", "resolves_names", "serves")
+    __slots__ = (*VariantFields._fields, "env_map", "fields")
 
     def __init__(self, fields: VariantFields) -> None:
         self.fields = fields
-        self.flags, self.env, self.cpu_limit_m, self.resolves_names, self.closed, self.serves = fields
+        self.flags, self.env, self.cpu_limit_m, self.resolves_names = fields[:4]
+        self.closed, self.serves, self.disturbances, self.mesh = fields[4:]
         self.env_map = dict(self.env)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -58,9 +68,12 @@ def variant(
     resolves_names: bool = True,
     closed: tuple[tuple[str, int], ...] = (),
     serves: bool = True,
+    disturbances: Disturbances = (),
+    mesh: Membership = "",
 ) -> Variant:
     """The one Variant with these fields."""
-    return Variant(VariantFields(flags, env, cpu_limit_m, resolves_names, closed, serves))
+    fields = VariantFields(flags, env, cpu_limit_m, resolves_names, closed, serves, disturbances, mesh)
+    return Variant(fields)
 
 
 class Backend(NamedTuple):

@@ -1,6 +1,6 @@
 """What the request model needs to know about the objects of the cluster.
 
-Owns: reading pods, Services, Endpoints and the flag ConfigMap into a `Signature`; which flag values each pod
+Owns: reading pods and the flag ConfigMap into a `Signature`; which flag values each pod
 holds. Does not own: what follows for requests (`request_model.py`).
 """
 
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.cluster import Manifest
 from harness.environments.simulated.api_load import api_requests, strain_ms
+from harness.environments.simulated.disturbances import DisturbedPods
+from harness.environments.simulated.mesh import Mesh
 from harness.environments.simulated.policies import Policies
 from harness.environments.simulated.programs import settings
 from harness.environments.simulated.quantity import parse_quantity
-from harness.environments.simulated.service_ports import Targets, port_views, targets_of
-from harness.environments.simulated.signature import ServicePortView, Signature, Variant, variant
+from harness.environments.simulated.service_views import ServiceViews
+from harness.environments.simulated.signature import Signature, Variant, variant
 from scenarios.applications.schema import Application, Workload
 
 if TYPE_CHECKING:
@@ -45,17 +47,6 @@ class PodFacts(NamedTuple):
     restarts: tuple[tuple[str, int], ...]
 
 
-class ServiceFacts(NamedTuple):
-    """What was read of one Service."""
-
-    service: Manifest
-    endpoints: Manifest | None
-    targets: Targets
-    pods: list[str]
-    variants: list[tuple[str, Variant] | None]
-    ports: tuple[ServicePortView, ...]
-
-
 class ClusterView:
     """Reads the store, remembering what it read of unchanged pods and which flags each pod cached."""
 
@@ -65,14 +56,16 @@ class ClusterView:
         """Pod uid -> flag values read when its container started (flag servers and caching clients)."""
         self.doomed: set[str] = set()
         """Uids of pods whose program dies before it serves anybody, ready or not."""
+        self.disturbed = DisturbedPods()
         self.stand_ins: set[str] = set()
         """Uids of pods of which a foreign command runs the application's program."""
         self.read_env: dict[str, tuple[tuple[str, str], ...]] = {}
         """Pod uid -> credentials (name, value) that its program read when it started."""
         self._pods: dict[int, PodFacts] = {}
-        self._services: dict[str, ServiceFacts] = {}
+        self._services = ServiceViews(application.namespace)
         self._namespace = application.namespace
         self._components = {w.component or name: name for name, w in application.workloads.items()}
+        self._labelled = [(w.labels.items(), name) for name, w in application.workloads.items() if w.labels]
         self._credentials = {name: credential_names(w) for name, w in application.workloads.items()}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,47 +90,32 @@ class ClusterView:
 
     def signature(self, store: ObjectStore, pods: list[PodFacts]) -> Signature:
         """The current signature."""
-        live = self.current_flags(pods)
+        live, disturbed = self.current_flags(pods), self.disturbed.by_pod(store)
         variants: dict[str, tuple[str, Variant]] = {}
         ready: dict[str, dict[Variant, int]] = {}
+        mesh = Mesh(store, self._namespace) if self.application.ambient_mesh else None
         policies, callers = Policies(store, self._namespace), self._callers(pods)
         for pod in pods:
             if pod.ready and pod.workload:
                 acting = self._acting(pod, live)
                 if policies and (closed := policies.closed(pod.manifest, callers)):
                     acting = acting.changed(closed=closed)
+                if disturbed and (mine := disturbed.get(f"{pod.namespace}/{pod.name}")):
+                    acting = acting.changed(disturbances=mine)
+                if mesh is not None:
+                    acting = _in_mesh(acting, mesh, pod.manifest["metadata"].get("labels") or {})
                 variants[pod.name] = (pod.workload, acting)
                 group = ready.setdefault(pod.workload, {})
                 group[acting] = group.get(acting, 0) + 1
-        services = tuple(
-            self._service(service, store, variants) for service in store.list("Service", self._namespace)
-        )
         return Signature(
             tuple((name, tuple(sorted(ready[name].items(), key=_by_variant))) for name in sorted(ready)),
-            tuple(sorted(services)),
+            self._services.read(store, variants),
             strain_ms(api_requests((pod.manifest for pod in pods if pod.ready and not pod.workload), store)),
         )
 
     def _callers(self, pods: Iterable[PodFacts]) -> dict[str, Mapping[str, str]]:
         """The labels of each workload's pods."""
         return {pod.workload: pod.manifest["metadata"].get("labels") or {} for pod in pods if pod.workload}
-
-    def _service(
-        self, service: Manifest, store: ObjectStore, variants: Mapping[str, tuple[str, Variant]]
-    ) -> tuple[str, tuple[ServicePortView, ...]]:
-        """A Service's ports, worked out again only where the Service, its endpoints or their pods changed."""
-        name = service["metadata"]["name"]
-        endpoints = store.get("Endpoints", name, self._namespace)
-        known = self._services.get(name)
-        if known is None or known.service is not service or known.endpoints is not endpoints:
-            targets = targets_of(service, endpoints)
-            pods = [pod for _, behind in targets for _, pod in behind]
-            known = ServiceFacts(service, endpoints, targets, pods, [], ())
-        found = [variants.get(pod) for pod in known.pods]
-        if not known.ports or known.variants != found:
-            known = known._replace(variants=found, ports=port_views(known.targets, variants))
-        self._services[name] = known
-        return name, known.ports
 
     def container_started(self, pod: Manifest, store: ObjectStore) -> None:
         """Remember the credentials and flag values that a starting pod reads."""
@@ -179,7 +157,10 @@ class ClusterView:
         metadata = pod["metadata"]
         if metadata.get("namespace") != self.application.namespace:
             return ""
-        return self._components.get((metadata.get("labels") or {}).get(COMPONENT, ""), "")
+        labels = metadata.get("labels") or {}
+        if COMPONENT in labels or not self._labelled:
+            return self._components.get(labels.get(COMPONENT, ""), "")
+        return next((name for wanted, name in self._labelled if wanted <= labels.items()), "")
 
     def pod_flags(self, pod: PodFacts, live: Flags) -> Flags:
         """The flag values that a pod acts on."""
@@ -226,6 +207,11 @@ class ClusterView:
             ),
             restarts=tuple((s["name"], s.get("restartCount", 0)) for s in statuses),
         )
+
+
+def _in_mesh(acting: Variant, mesh: Mesh, labels: Mapping[str, str]) -> Variant:
+    denied = (*acting.disturbances, *mesh.denials(labels))
+    return acting.changed(mesh=mesh.membership(labels), disturbances=denied)
 
 
 def container_of(pod: Manifest, workload: str) -> Manifest:
