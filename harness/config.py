@@ -37,15 +37,38 @@ class VerdictConfig(Config):
     """Consecutive clear looks that count as cleared."""
 
 
+Permissions = Literal["full", "no_secrets", "app_only"]
+
+
+class TelemetryMask(Config):
+    """Which stores the agent's tools read; the others answer as if they were empty."""
+
+    traces: bool = True
+    logs: bool = True
+    """Collected logs, and those of containers."""
+
+
 class EnvironmentConfig(Config):
     """Where scenarios play."""
 
     kind: str = "simulated"
-    """`simulated`, or a dotted path package.module:Class."""
+    """`simulated`, `snapshot`, or a dotted path package.module:Class."""
+    root: str | None = None
+    """snapshot: directory of Scenario-N folders (ITBench-Lite, ITBench-AA)."""
+    cache_dir: str | None = None
+    """snapshot: where indexes are kept; null means the user's cache directory. Must be local to a node."""
     soak_s: float = Field(default=600, ge=0)
     """Healthy environment seconds before the injection, so that rate windows are filled."""
     settle_s: float = Field(default=720, ge=0)
     """Environment seconds between the injection and the agent's start, so that alerts can fire."""
+    telemetry: TelemetryMask = TelemetryMask()
+    red_herrings: int = Field(default=0, ge=0, le=10)
+    """Alerts beside the incident's own that have nothing to do with it; drawn by the trial's seed."""
+    inactive_chaos: int = Field(default=0, ge=0, le=20)
+    """Paused chaos experiments that lie around; drawn by the trial's seed."""
+    permissions: Permissions = "full"
+    """What the agent's account may use: everything, everything but Secrets, or only the application's namespaced
+    objects without Secrets."""
 
 
 class ExecutorConfig(Config):
@@ -121,7 +144,10 @@ class ExperimentConfig(Config):
 
     def scientific(self) -> dict[str, Any]:
         """The part that determines results: everything but where and how it runs."""
-        return self.model_dump(mode="json", exclude={"executor", "run_dir"})
+        places = {"root", "cache_dir"}
+        return self.model_dump(
+            mode="json", exclude={"executor": True, "run_dir": True, "environment": places}
+        )
 
     def digest(self) -> str:
         """Hash of the part that determines results."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
+from harness.environments import select_scenarios, source_digests
 from harness.errors import ConfigurationError, Problem
 from harness.executors import create_executor
 from harness.progress import Progress
@@ -23,7 +24,6 @@ from harness.runner import compose_arms, create_agents, create_models, pairs, pr
 from harness.store import RunDirectory
 from harness.trial import TrialOutput
 from interventions.registry import Intervention
-from scenarios.loader import catalogue
 from scenarios.schema import Scenario
 
 
@@ -71,15 +71,18 @@ def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory) -> None:
 
 def build_plan(config: ExperimentConfig) -> Plan:
     """Everything that is owed and declared, with content hashes."""
-    scenarios = catalogue().select(config.scenario)
+    scenarios = select_scenarios(config.environment, config.scenario)
     require_variant(config, scenarios)
+    require_outcome(config)
+    sources = source_digests(config.environment, scenarios)
     arms = compose_arms(config)
     create_models(config)
     plan = Plan(
         experiment=config.name,
         question=config.question,
         config=config.scientific(),
-        hashes=content_hashes(scenarios, arms, create_agents(config)),
+        hashes=content_hashes(scenarios, arms, create_agents(config))
+        | {f"evidence.{key}": digest for key, digest in sources.items()},
         primary_metric=config.primary_metric,
         reference_arm=config.reference_arm,
         contrasts=config.declared_contrasts,
@@ -96,6 +99,13 @@ def require_variant(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> 
         raise ConfigurationError(
             Problem("scenario", what, "scenario=variant:ambiguous selects those with one")
         )
+
+
+def require_outcome(config: ExperimentConfig) -> None:
+    """Raise ConfigurationError for a primary metric that the environment cannot decide."""
+    if config.environment.kind == "snapshot" and config.primary_metric == "remediated":
+        hint = "primary_metric=recall, or an environment in which agents can act"
+        raise ConfigurationError(Problem("primary_metric", "nothing can be remediated on snapshots", hint))
 
 
 def expand(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> list[TrialSpec]:

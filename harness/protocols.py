@@ -64,7 +64,8 @@ class Environment(Protocol):
         """Seconds since the epoch on the environment's clock."""
 
     async def verdict(self) -> Verdict:
-        """Decide the outcome from the state of the cluster and its alerts."""
+        """Decide the outcome from the state of the cluster and its alerts. Only asked where the briefing says that
+        the agent can act."""
 
     async def close(self) -> None:
         """Give everything back; called exactly once, also after a failure."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.agents import brings_own_model, create_agent
 from harness.config import ExperimentConfig
-from harness.environments import environment_factory
+from harness.environments import environment_factory, select_scenarios
 from harness.errors import ConfigurationError, Problem
 from harness.models import create_model
 from harness.models.own import OwnModel
@@ -18,7 +18,6 @@ from harness.protocols import Agent, Model
 from harness.records import TrialSpec
 from harness.trial import Setting, TrialOutput, run_trial
 from interventions.registry import Intervention, compose
-from scenarios.loader import catalogue
 
 
 class TrialRunner:
@@ -26,7 +25,8 @@ class TrialRunner:
 
     def __init__(self, config: ExperimentConfig) -> None:
         self._config = config
-        self._scenarios = {scenario.key: scenario for scenario in catalogue().select(config.scenario)}
+        chosen = select_scenarios(config.environment, config.scenario)
+        self._scenarios = {scenario.key: scenario for scenario in chosen}
         self._arms = compose_arms(config)
         self._models: dict[str, Model] = {**create_models(config), OwnModel.name: OwnModel()}
         self._environment = environment_factory(config.environment, config.verdict)

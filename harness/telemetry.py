@@ -124,8 +124,9 @@ class Telemetry(Protocol):
         end: float | None = None,
         contains: str = "",
         limit: int = 200,
+        severity: str = "",
     ) -> Sequence[LogRecord]:
-        """The newest `limit` matching records, oldest first."""
+        """The newest `limit` matching records, oldest first; of all severities unless one is named."""
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
         """Aggregated traces of the window."""

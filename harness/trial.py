@@ -2,7 +2,8 @@
 
     1. The environment starts the scenario: healthy, then injected, then confirmed active.
     2. The agent works through a session (budgets, guards, trace) until it submits or is stopped.
-    3. The environment decides the verdict from alerts, the faults' predicates and a diff of objects.
+    3. The environment decides the verdict from alerts, the faults' predicates and a diff of objects; on recorded
+       data, where nothing can be remediated, there is none.
     4. The diagnosis is scored against the ground truth.
     5. The trace is labelled with MAST modes.
 
@@ -84,6 +85,7 @@ class Attempt:
         self.budget = Budget(setting.budget)
         self.session: Session | None = None
         self.agent_seconds = 0.0
+        self.can_act = True
 
     async def run(self) -> TrialOutput:
         """Start, work, decide, score, label."""
@@ -94,8 +96,9 @@ class Attempt:
             failure = await self._work(environment)
             if failure is None or CAUSES[failure.cause].grade == "zero":
                 self._observe_alerts(environment)
-                verdict = await environment.verdict()
-                self._observe_alerts(environment)
+                if self.can_act:
+                    verdict = await environment.verdict()
+                    self._observe_alerts(environment)
         except TrialError as error:
             failure = error
         finally:
@@ -105,6 +108,7 @@ class Attempt:
     async def _work(self, environment: Environment) -> TrialError | None:
         """Steps 1 and 2; the error that ended the agent's work, if any."""
         briefing = await environment.start(self.setting.scenario, self.spec.seed)
+        self.can_act = briefing.can_act
         toolbox = Toolbox(
             environment.cluster,
             environment.telemetry,
@@ -167,6 +171,7 @@ class Attempt:
             detail=failure.detail if failure else "",
             attempts=self.number,
             submission=session.submission if session else None,
+            can_act=self.can_act,
             verdict=verdict,
             score=None if excluded else self._score(),
             labels=() if excluded else classify(events),

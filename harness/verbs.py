@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from harness import verbs_itbench
+from harness.errors import ConfigurationError, Problem
+from harness.mast import verb as mast
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 SELECTOR = "ids, or all, sre, finops, clean, lite35, tag:NAME, complexity:LEVEL, class:LETTER, fault:ID"
@@ -17,11 +19,22 @@ app.command()(verbs_itbench.score)
 app.command()(verbs_itbench.export)
 scenarios_app.command("import")(verbs_itbench.import_scenarios)
 scenarios_app.command("lint")(verbs_itbench.lint)
+app.command()(mast.classify)
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Directory of a stored run.")]) -> int:
+def report(
+    run: Annotated[Path | None, typer.Argument(help="Directory of a stored run.")] = None,
+    study: Annotated[str, typer.Option(help="Re-analyse a published study instead.")] = "",
+) -> int:
     """Rebuild the report of a run from its records, without running anything."""
+    if study:
+        from harness.report.study import analyse, render
+
+        typer.echo(render(analyse(study)))
+        return 0
+    if run is None:
+        raise ConfigurationError(Problem("report", "expected the directory of a run, or --study NAME"))
     from harness.report import print_contrasts, write_reports
     from harness.store import RunDirectory
 
@@ -74,6 +87,34 @@ def list_scenarios(
         )
     Console(width=max(150, Console().width)).print(table)
     return 0
+
+
+@scenarios_app.command("export")
+def export_scenario(
+    scenario_id: Annotated[int, typer.Argument(metavar="ID")],
+    to: Annotated[Path, typer.Option(help="Directory that gets Scenario-ID.")],
+    minutes: Annotated[int, typer.Option(help="Length of the recording.")] = 30,
+    scale: Annotated[float, typer.Option(help="Multiplies recorded requests and log lines.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the simulated cluster.")] = 0,
+) -> int:
+    """Play an incident and write it in the layout of ITBench-Lite, ground truth included."""
+    from harness.environments.snapshot.recording import export
+    from scenarios.loader import catalogue
+
+    typer.echo(export(catalogue().get(scenario_id), to, minutes, scale, seed))
+    return 0
+
+
+@scenarios_app.command("snapshots")
+def list_snapshots(
+    root: Annotated[Path, typer.Argument(help="Directory of Scenario-N folders.")],
+    index: Annotated[bool, typer.Option(help="Read all evidence, not only the ground truths.")] = False,
+    cache_dir: Annotated[Path | None, typer.Option(help="Where indexes are kept.")] = None,
+) -> int:
+    """List recorded scenarios with everything that is wrong in their files; 1 when anything is."""
+    from harness.environments.snapshot.inspection import inspect
+
+    return inspect(root, index, cache_dir)
 
 
 @scenarios_app.command("validate")

@@ -198,7 +198,8 @@ class Scenario(Model):
     application: str
     application_options: dict[str, Any] = Field(default_factory=dict)
     category: Literal["sre", "finops"]
-    complexity: Literal["low", "medium", "high"]
+    complexity: Literal["low", "medium", "high", "unknown"]
+    """As the published index labels it; `unknown` for snapshots, which carry no index."""
     tags: tuple[str, ...]
     conflict: Conflict = Conflict()
     disruptions: tuple[Disruption, ...] = ()

@@ -93,7 +93,8 @@ class Flow:
         self.consumers: dict[str, ConsumerFlow] = solver.consumers
         self.own_failures: tuple[tuple[str, str, float, str], ...] = tuple(solver.own_failures())
         self.operations: dict[tuple[str, str], float] = solver.operation_rates()
-        self._solver = solver
+        self.solver = solver
+        """Outcome of every operation, for who needs single requests."""
         self._paths: tuple[PathFlow, ...] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -113,7 +114,7 @@ class Flow:
         if self._paths is None:
             from harness.environments.simulated.call_paths import path_flows
 
-            self._paths = tuple(path_flows(self._solver))
+            self._paths = tuple(path_flows(self.solver))
         return self._paths
 
 

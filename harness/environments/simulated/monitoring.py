@@ -21,6 +21,7 @@ from harness.environments.simulated.application_runtime import ApplicationRuntim
 from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips, disturbed
 from harness.environments.simulated.signals import ConditionKey
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
+from scenarios.applications.graph import service_graph
 from scenarios.applications.schema import Application
 
 if TYPE_CHECKING:
@@ -194,10 +195,18 @@ class Monitoring:
         end: float | None = None,
         contains: str = "",
         limit: int = 200,
+        severity: str = "",
     ) -> Sequence[LogRecord]:
         """The newest `limit` matching records, oldest first."""
         return logs.recorded(
-            self.recorder, self.seed, *self._window(start, end), service, pod, contains, limit
+            self.recorder,
+            self.seed,
+            *self._window(start, end),
+            service,
+            pod,
+            contains,
+            limit,
+            severity=severity,
         )
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
@@ -239,18 +248,7 @@ class Monitoring:
 
     def topology(self) -> Topology:
         """The service graph: calls of the application, who reads messages from whom, who reads flags."""
-        calls: dict[tuple[str, str], None] = {}
-        flag_server = self.application.flag_store.workload if self.application.flag_store else ""
-        for name, workload in self.application.workloads.items():
-            for operation in workload.operations.values():
-                targets = [call.to for call in operation.calls] + [operation.consumes]
-                services = [target.partition("/")[0] for target in targets if target]
-                calls.update(
-                    {(name, one): None for each in services for one in self.application.behind(each)}
-                )
-            if workload.flags and flag_server:
-                calls[name, flag_server] = None
-        return Topology(tuple(self.application.workloads), tuple(calls))
+        return service_graph(self.application)
 
     # --- time
 
