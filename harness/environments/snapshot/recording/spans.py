@@ -124,7 +124,9 @@ class Draw:
             fails = failed and self.random.random() < share
             answered = self._execute(target, begin + NETWORK_MS / 1000, own, fails)
             late = failed and not fails
-            way_ms = NETWORK_MS + max(0.0, result.ok[0] - outcome.ok[0])  # a slow network slows the caller only
+            way_ms = NETWORK_MS + max(
+                0.0, result.ok[0] - outcome.ok[0]
+            )  # a slow network slows the caller only
             end = begin + call.timeout_ms / 1000 if late else answered + way_ms / 1000
         if parent:
             kind = "Producer" if callee in self._brokers else "Client"
