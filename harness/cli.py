@@ -29,11 +29,13 @@ Verbs:
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
   python -m harness export RUN --to DIR                                a run as the official evaluator reads it
   python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
+  python -m harness report --study itbench-mast-2026                   re-analyse a published study
+  python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report", "score", "export", "serve")
+VERBS = ("scenarios", "report", "score", "export", "serve", "classify")
 FAILED, WRONG = 1, 2
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Present = Literal["present", "absent", "cannot_tell", "not_applicable"]
+Basis = Literal["decides", "proposes"]
 Status = Literal["scored", "failed", "excluded"]
 UsageSource = Literal["measured", "reported", "unknown"]
 """Who says what the models consumed: the harness, the agent itself, or nobody."""
@@ -155,6 +156,10 @@ class Label(Record):
     present: Present
     source: str
     """`detector:<name>` or `judge:<model>`."""
+    basis: Basis = "decides"
+    """proposes: a candidate for the judge, in either direction; reported as a proposal and never counted."""
+    repaired: bool = False
+    """Present only in submissions that were refused; the last answer is free of it."""
     spans: tuple[Span, ...] = ()
     value: float | None = None
     """A magnitude where one exists, e.g. the share of redundant calls."""

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from harness import verbs_itbench
+from harness.errors import ConfigurationError, Problem
+from harness.mast import verb as mast
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 SELECTOR = "ids, or all, sre, finops, clean, lite35, tag:NAME, complexity:LEVEL, class:LETTER, fault:ID"
@@ -17,11 +19,22 @@ app.command()(verbs_itbench.score)
 app.command()(verbs_itbench.export)
 scenarios_app.command("import")(verbs_itbench.import_scenarios)
 scenarios_app.command("lint")(verbs_itbench.lint)
+app.command()(mast.classify)
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Directory of a stored run.")]) -> int:
+def report(
+    run: Annotated[Path | None, typer.Argument(help="Directory of a stored run.")] = None,
+    study: Annotated[str, typer.Option(help="Re-analyse a published study instead.")] = "",
+) -> int:
     """Rebuild the report of a run from its records, without running anything."""
+    if study:
+        from harness.report.study import analyse, render
+
+        typer.echo(render(analyse(study)))
+        return 0
+    if run is None:
+        raise ConfigurationError(Problem("report", "expected the directory of a run, or --study NAME"))
     from harness.report import print_contrasts, write_reports
     from harness.store import RunDirectory
 

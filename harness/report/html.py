@@ -25,6 +25,7 @@ from harness.report.figures import arms_figure, contrast_figure
 from harness.report.matrix import MARKS, matrix, natural, outcome
 from harness.report.policy import DENOMINATORS
 from harness.report.summary import difference
+from harness.statistics.frames import combine_sources
 from harness.trace import Event
 
 VERSIONED = ("sre-intervention-harness", "numpy", "scipy", "statsmodels", "pandas", "matplotlib", "ray")
@@ -154,7 +155,7 @@ def _trial(record: TrialRecord, anchor: str, trace: str | None) -> dict[str, Any
         "mark": MARKS[outcome(record)][0],
         "causes": [timeline.shorten(name, 120) for name in causes[:MAX_ENTITIES]],
         "more_causes": max(0, len(causes) - MAX_ENTITIES),
-        "modes": sorted({label.slug for label in record.labels if label.present == "present"}),
+        "modes": sorted(slug for slug, present in combine_sources(record.labels).items() if present),
         "tokens": record.usage.input_tokens + record.usage.output_tokens,
     }
 

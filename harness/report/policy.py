@@ -19,6 +19,9 @@ POLICY = {
     "seed.",
     "modes": "Distinct modes present per classified trace; a mode's share is over the traces where it was "
     "decided. Labels are as the classifier gave them, not corrected for its errors.",
+    "attempts": "modes_per_trace counts what any attempted submission shows, refused ones included, so that a "
+    "guard cannot win by refusing the symptom; modes_per_trace_final leaves out what was repaired before the "
+    "last answer.",
     "failed_trace": "A failed trace is one with recall below 1; failed trials are among them.",
     "steps": "A step is an attempted tool call, executed or denied.",
     "planted": "planted_modes_per_failed_trace counts the distinct failures that a simulated model committed "

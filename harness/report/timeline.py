@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from harness.records import TrialRecord
+from harness.records import Label, TrialRecord
 from harness.report.matrix import natural, outcome
 from harness.trace import (
     AgentMessage,
@@ -69,7 +69,7 @@ def timeline(record: TrialRecord, read_trace: Callable[[TrialRecord], list[Event
     except (OSError, ValueError, EOFError, zlib.error) as error:
         return {"problem": f"The trace could not be read: {error}", "steps": [], "modes": []}
     modes = [
-        {"slug": label.slug, "source": label.source, "note": label.note, "spans": label.spans}
+        {"slug": label.slug, "source": _source(label), "note": label.note, "spans": label.spans}
         for label in record.labels
         if label.present == "present"
     ]
@@ -81,6 +81,12 @@ def timeline(record: TrialRecord, read_trace: Callable[[TrialRecord], list[Event
                     if label.slug not in marks[number]:
                         marks[number].append(label.slug)
     return {"problem": "", "steps": [_step(event, marks) for event in events], "modes": modes}
+
+
+def _source(label: Label) -> str:
+    """Who says so, and what keeps it from counting fully."""
+    proposal = ", a proposal that does not count" if label.basis == "proposes" else ""
+    return f"{label.source}{proposal}{', repaired before the last answer' if label.repaired else ''}"
 
 
 def _step(event: Event, marks: Mapping[int, list[str]]) -> dict[str, Any]:

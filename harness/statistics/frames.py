@@ -5,9 +5,11 @@ Owns: the columns and the policy by which a record becomes numbers. Does not own
 Policy. A failed trial counts as zero (recall, precision, F1, mutation recall, remediation) whatever it left
 behind; what it spent and the failure modes its trace shows count as they are. An excluded trial keeps its
 row, flagged, with missing values. On recorded data nothing can be remediated and nobody injected anything:
-remediation and mutation recall are missing there, not zero. A mode is present when any source says so,
-absent when at least one source decided and none says present, and missing otherwise. Tokens and money of an
-agent that brings its own model and does not report them are missing.
+remediation and mutation recall are missing there, not zero. A mode is present when any source says so, absent
+when at least one source decided and none says present, and missing otherwise; proposals are no decisions.
+Attempts count: `modes` holds modes that only refused submissions showed, `modes_final` leaves out what was
+repaired before the last answer. Only the 14 modes are counted: not the verification atoms beside them, nor the
+SRE extensions. Tokens and money of an agent that brings its own model and does not report them are missing.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from harness.mast.taxonomy import MODES
 from harness.records import Label, TrialRecord
 
 MODE = "mode_"
@@ -29,7 +32,8 @@ _MISSING = math.nan
 def trials_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """One row per trial, sorted by model, agent, arm, scenario and repeat.
 
-    `recall` ... `mutation_recall` and `remediated` in [0, 1]; `modes` distinct modes present in the trace;
+    `recall` ... `mutation_recall` and `remediated` in [0, 1]; `modes` distinct modes present in the trace,
+    `modes_final` without repaired ones;
     `modes_per_10_steps` per ten attempted tool calls (executed or denied); `tokens` input plus output;
     `agent_seconds` on the environment's clock. Raises ValueError naming every trial that is scored without
     a score, and every trial that occurs twice.
@@ -50,9 +54,19 @@ def combine_sources(labels: Sequence[Label]) -> dict[str, float]:
     """Slug -> 1.0 present, 0.0 absent; a mode that no source could decide is left out."""
     decided: dict[str, float] = {}
     for label in labels:
-        if label.present in ("present", "absent"):
+        if label.basis == "decides" and label.present in ("present", "absent"):
             decided[label.slug] = max(decided.get(label.slug, 0.0), float(label.present == "present"))
     return decided
+
+
+def count_modes(labels: Sequence[Label], final: bool = False) -> float:
+    """Distinct modes of the 14 that are present, `final` without repaired ones; NaN when none was decided."""
+    kept = [
+        label.model_copy(update={"present": "absent"}) if final and label.repaired else label
+        for label in labels
+    ]
+    decided = combine_sources(kept)
+    return sum(decided.get(slug, 0.0) for slug in MODES) if decided else _MISSING
 
 
 def _order(record: TrialRecord) -> tuple[str, str, str, str, int, str]:
@@ -78,8 +92,8 @@ def _refuse_inconsistent(records: Sequence[TrialRecord]) -> None:
 
 def _row(record: TrialRecord, slugs: Sequence[str]) -> dict[str, object]:
     spec, usage = record.spec, record.usage
-    modes = combine_sources(record.labels) if record.status != "excluded" else {}
-    present = sum(modes.values()) if modes else _MISSING
+    labels = record.labels if record.status != "excluded" else ()
+    modes, present = combine_sources(labels), count_modes(labels)
     known = record.usage_source != "unknown"
     return {
         **spec.model_dump(),
@@ -91,6 +105,7 @@ def _row(record: TrialRecord, slugs: Sequence[str]) -> dict[str, object]:
         "remediated": _remediated(record),
         **_verdict(record),
         "modes": present,
+        "modes_final": count_modes(labels, final=True),
         "modes_per_10_steps": 10 * present / max(record.tool_calls, 1),
         **{MODE + slug: modes.get(slug, _MISSING) for slug in slugs},
         "planted_modes": float(len({failure.slug for failure in record.planted})),
@@ -142,7 +157,7 @@ def _verdict(record: TrialRecord) -> dict[str, float]:
 def _float_columns(slugs: Sequence[str]) -> list[str]:
     outcome = ["remediated", "symptom_cleared", "cause_removed", "collateral_damage"]
     counts = ["planted_modes", "tokens", "tool_calls", "denied_calls", "cost_usd", "turns"]
-    modes = ["modes", "modes_per_10_steps", *(MODE + slug for slug in slugs)]
+    modes = ["modes", "modes_final", "modes_per_10_steps", *(MODE + slug for slug in slugs)]
     return [*SCORES, *outcome, *modes, *counts, "agent_seconds", "wall_seconds"]
 
 
@@ -151,7 +166,7 @@ def _columns(slugs: Sequence[str]) -> list[str]:
     spec = ["trial_id", "scenario", "model", "agent", "arm", "repeat", "seed"]
     state = ["status", "reason", "excluded", "simulated"]
     outcome = ["remediated", "symptom_cleared", "cause_removed", "collateral_damage"]
-    modes = ["modes", "modes_per_10_steps", *(MODE + slug for slug in slugs), "planted_modes"]
+    modes = ["modes", "modes_final", "modes_per_10_steps", *(MODE + slug for slug in slugs), "planted_modes"]
     effort = ["attempts", "turns", "tool_calls", "denied_calls", "guard_firings"]
     usage = ["tokens", "input_tokens", "output_tokens", "cached_tokens", "model_calls", "model_retries"]
     spent = ["cost_usd", "agent_seconds", "wall_seconds"]

@@ -75,7 +75,7 @@ async def run_with_answer(
         scenario=scenario,
         environment=_environment,
         model=ScriptedModel(answer_script(scenario, stage.environment)),
-        agent=lambda: create_agent("react", {"kind": "react"}),
+        agent=lambda: create_agent(spec.agent, {"kind": spec.agent}),
         guards=lambda: (),
         prompt_additions=(),
         budget=BudgetConfig(),

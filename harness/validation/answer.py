@@ -37,7 +37,7 @@ class ScriptedModel:
         return ()
 
     def context_window(self) -> int | None:
-        """No limit."""
+        """Unknown: it reads nothing."""
         return None
 
     async def complete(self, request: ModelRequest) -> ModelReply:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.agents.react import ReactAgent
+from harness.agents import create_agent
 from harness.budget import Budget, BudgetConfig
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.simulated.environment import SimulatedEnvironment
@@ -116,7 +116,7 @@ def play(
         )
         played = Played(session, model)
         try:
-            await ReactAgent().run(session)
+            await create_agent("a", {"kind": "react"}).run(session)
         except AgentError as error:
             played.ended = error.cause
         played.events = list(session.trace.events)

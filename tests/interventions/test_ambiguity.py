@@ -59,7 +59,7 @@ def test_scenarios_without_the_variant_are_refused_for_it() -> None:
         "question": "",
         "scenario": [3, 16],
         "variant": "ambiguous",
-        "agent": {"kind": "react"},
+        "agents": {"react": {"kind": "react"}},
         "models": {"m": {"kind": "simulated"}},
         "arms": {"baseline": []},
     }

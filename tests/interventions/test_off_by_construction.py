@@ -11,7 +11,7 @@ from desk import ALERTS, CHANGES, TEST, guard, play, submit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.agents.react import ReactAgent
+from harness.agents import create_agent
 from harness.budget import BudgetConfig
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments import environment_factory
@@ -54,7 +54,7 @@ def trace_of(model: SimulatedModel, scenario: int, seed: int, name: str = "") ->
         scenario=incident,
         environment=ENVIRONMENT,
         model=model,
-        agent=ReactAgent,
+        agent=lambda: create_agent("a", {"kind": "react"}),
         guards=lambda: [load(name).guard()] if name else [],
         prompt_additions=[],
         budget=BudgetConfig(),

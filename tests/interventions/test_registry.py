@@ -86,3 +86,10 @@ def test_parameters_of_a_shadowed_guard_are_checked() -> None:
 def test_the_hash_moves_with_parameters() -> None:
     assert load("loop_guard").digest != load("loop_guard", {"notice_at": 3}).digest
     assert registry.load("loop_guard").digest == load("loop_guard", {}).digest
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_what_an_agent_may_read_never_names_an_intervention(name: str) -> None:
+    text = load_text(f"{name}_prompt").render().lower()
+
+    assert not [other for other in (*GUARDS, *prompt_names(), "guard", "placebo") if other in text]

@@ -22,7 +22,7 @@ def config(**fields: Any) -> ExperimentConfig:
         "name": "x",
         "question": "?",
         "scenario": [58],
-        "agent": {"kind": "react"},
+        "agents": {"react": {"kind": "react"}},
         "arms": {"baseline": []},
     }
     return ExperimentConfig.model_validate({**given, "models": models, **fields})

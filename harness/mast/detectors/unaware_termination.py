@@ -16,10 +16,12 @@ from __future__ import annotations
 import re
 
 from harness.mast.evidence import alert_reads, citations, object_name, suspected_at, tests_of
-from harness.mast.view import Call, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import Call, TraceType, TraceView
 from harness.records import Label, Present
 
 SLUGS = ("unaware_termination",)
+DECLARES: dict[TraceType, str] = {"single": "decides", "roles": "decides", "log": "not_applicable"}
 CAPS = frozenset({"budget_turns", "budget_tokens", "budget_time", "budget_cost", "stopped_by_guard"})
 EMPTY = frozenset({"no_output", "invalid_json", "schema_violation"})
 MIN_SILENT = 2
