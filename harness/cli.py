@@ -23,6 +23,8 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
   python -m harness scenarios import CHECKOUT | lint [PATH...]         ITBench's own files, and their defects
+  python -m harness scenarios export ID --to DIR                       an incident in the layout of ITBench-Lite
+  python -m harness scenarios snapshots ROOT [--index]                 recorded incidents, and what is wrong in them
   python -m harness report RUN                                         rebuild a report without running
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
   python -m harness export RUN --to DIR                                a run as the official evaluator reads it
