@@ -25,11 +25,12 @@ Verbs:
   python -m harness report RUN                                         rebuild a report without running
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
+  python -m harness calibrate inject RUN | sheet PATH | agreement GOLD how far labels can be trusted
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report", "classify")
+VERBS = ("scenarios", "report", "classify", "calibrate")
 FAILED, WRONG = 1, 2
 
 

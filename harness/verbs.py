@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import harness.mast.calibration.verb as calibration
 import harness.mast.verb as mast
 from harness.errors import ConfigurationError, Problem
 
@@ -14,6 +15,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 scenarios_app = typer.Typer(no_args_is_help=True, help="The catalogue of incidents.")
 app.add_typer(scenarios_app, name="scenarios")
 app.command()(mast.classify)
+app.add_typer(calibration.app, name="calibrate")
 
 
 @app.command()
