@@ -47,7 +47,7 @@ from harness.trace import Event, decode
 from scenarios.loader import catalogue
 from tests.report.factory import record
 
-SCENARIOS = (3, 16, 30)
+SCENARIOS = (3, 16)
 
 
 @pytest.fixture(scope="module")
