@@ -31,11 +31,12 @@ Verbs:
   python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
+  python -m harness calibrate inject RUN | sheet PATH | agreement GOLD how far labels can be trusted
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report", "score", "export", "serve", "classify")
+VERBS = ("scenarios", "report", "score", "export", "serve", "classify", "calibrate")
 FAILED, WRONG = 1, 2
 
 
