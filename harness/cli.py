@@ -22,15 +22,21 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
+  python -m harness scenarios import CHECKOUT | lint [PATH...]         ITBench's own files, and their defects
+  python -m harness scenarios export ID --to DIR                       an incident in the layout of ITBench-Lite
+  python -m harness scenarios snapshots ROOT [--index]                 recorded incidents, and what is wrong in them
   python -m harness report RUN                                         rebuild a report without running
+  python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
+  python -m harness export RUN --to DIR                                a run as the official evaluator reads it
+  python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
   python -m harness calibrate inject RUN | sheet PATH | agreement GOLD how far labels can be trusted
 
-Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
+Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report", "classify", "calibrate")
+VERBS = ("scenarios", "report", "score", "export", "serve", "classify", "calibrate")
 FAILED, WRONG = 1, 2
 
 
@@ -74,11 +80,12 @@ def experiment(composed: object) -> int:
     """Run one experiment and print its contrasts."""
     from harness.config import parse_config
     from harness.experiment import run_experiment
-    from harness.report import print_contrasts
 
     if not isinstance(composed, dict):
         raise TypeError("Hydra composes a mapping")
     outcome = run_experiment(parse_config({str(key): value for key, value in composed.items()}))
+    from harness.report import print_contrasts  # pandas and matplotlib: not before trials have run
+
     print_contrasts(outcome.results)
     sys.stderr.write(f"report: {outcome.run_dir / 'report.html'}\n")
     return FAILED if outcome.unaccounted else 0

@@ -88,11 +88,15 @@ class RunDirectory:
             self._take_lock()
         except OSError as error:
             raise ConfigurationError(Problem(f"run_dir={self.path}", f"cannot be written: {error}")) from None
-        if self.plan_file.exists():
-            refuse_changes(self.read_plan(), plan, self.path)
-        else:
-            write_atomically(self.plan_file, plan.model_dump_json(indent=1).encode())
-        self._cut_torn_line()
+        try:
+            if self.plan_file.exists():
+                refuse_changes(self.read_plan(), plan, self.path)
+            else:
+                write_atomically(self.plan_file, plan.model_dump_json(indent=1).encode())
+            self._cut_torn_line()
+        except BaseException:
+            self.close()
+            raise
 
     def append(self, finished: Sequence[tuple[TrialRecord, bytes]]) -> list[TrialRecord]:
         """Make trials durable: traces first, then the records, one fsync each for the whole batch."""
@@ -117,14 +121,16 @@ class RunDirectory:
             self._lock = None
 
     def _take_lock(self) -> None:
-        self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held until close()
+        lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held until close()
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            lock.close()
             hint = "wait for it, or choose another run_dir"
             raise ConfigurationError(
                 Problem(f"run_dir={self.path}", "another process is writing here", hint)
             ) from None
+        self._lock = lock
 
     def _cut_torn_line(self) -> None:
         if not self.records_file.exists():

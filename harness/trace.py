@@ -79,17 +79,33 @@ class ToolResult(Event, frozen=True, kw_only=True, tag="tool_result"):
 
 
 class GuardFired(Event, frozen=True, kw_only=True, tag="guard"):
-    """A guard did something else than allow."""
+    """A guard did something else than allow, or spent reads of its own before it allowed."""
 
     guard: str
     ruling: str
-    """rewrite | deny | stop | forced."""
+    """allow | rewrite | deny | answer | stop | forced | conclude."""
     on: str
     """What it ruled on: model_call | tool_call | tool_result | submission | silence."""
     call_id: str = ""
     feedback: str = ""
     reads: int = 0
     """Read calls that the guard made on its own."""
+    undone: list[str] = []
+    """Calls whose changes the guard put back."""
+
+
+class ContextReduced(Event, frozen=True, kw_only=True, tag="context_reduced"):
+    """From here on the model no longer reads these tool results as they were."""
+
+    call_ids: list[str]
+    """Results that are left out or shortened from this request on."""
+    by: str
+    """`window`: they did not fit. `guard`: a guard compacted the conversation."""
+    tokens_before: int
+    """Estimated size of the whole conversation."""
+    tokens_after: int
+    """Estimated size of what was sent."""
+    limit: int | None = None
 
 
 class AgentMessage(Event, frozen=True, kw_only=True, tag="agent_message"):
@@ -126,6 +142,16 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
     detail: str = ""
 
 
+class ProgramOutput(Event, frozen=True, kw_only=True, tag="program_output"):
+    """The end of what an external agent's program wrote, for the reader of a report."""
+
+    observer: ClassVar[bool] = True
+    stream: str
+    """stdout | stderr."""
+    text: str
+    total_bytes: int
+
+
 class AlertsObserved(Event, frozen=True, kw_only=True, tag="alerts_observed"):
     """Alerts that were firing, for the reader of a report; the agent did not see this."""
 
@@ -143,8 +169,10 @@ AnyEvent = (
     | GuardFired
     | AgentMessage
     | PhaseChange
+    | ContextReduced
     | Final
     | Ended
+    | ProgramOutput
     | AlertsObserved
 )
 

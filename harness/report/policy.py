@@ -29,6 +29,11 @@ POLICY = {
 }
 """How every trial is counted; printed with the tables."""
 
+RECORDED = (
+    "On recorded incidents nothing can be remediated and no injection is known: remediated and mutation recall are "
+    "missing (–) there, not zero."
+)
+
 SIMULATED = (
     "These numbers come from simulated models: test doubles with set failure propensities. They show that "
     "the harness works and are no evidence about any language model."

@@ -17,8 +17,9 @@ from harness.errors import CAUSES
 from harness.records import Plan, TrialRecord
 from harness.report.answer import answer
 from harness.report.arms import Cell, arm_entry, cells_of
+from harness.report.guards import factorial_entry, false_alarm_entries
 from harness.report.metrics import CONTRASTED, METRICS, UNIT, primary_column, public_name
-from harness.report.policy import INFERENCE, POLICY, SIMULATED
+from harness.report.policy import INFERENCE, POLICY, RECORDED, SIMULATED
 from harness.statistics import count_trials, holm, scenario_contrast, trials_frame
 from harness.statistics.denominators import contrast_bounds
 
@@ -48,7 +49,9 @@ def build_results(plan: Plan, records: Sequence[TrialRecord]) -> dict[str, Any]:
         "reasons": _reasons(cells, records),
         "arms": [arm_entry(cell, plan, frame, records) for cell in cells],
         "contrasts": contrasts,
-        "policy": POLICY,
+        "false_alarms": false_alarm_entries(plan, records),
+        "factorial": factorial_entry(plan, frame, [primary, *(c for c in CONTRASTED if c != primary)]),
+        "policy": POLICY if all(record.can_act for record in records) else {**POLICY, "recorded": RECORDED},
         "inference": INFERENCE,
     }
     results["answer"] = answer(results)

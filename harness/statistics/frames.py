@@ -4,10 +4,12 @@ Owns: the columns and the policy by which a record becomes numbers. Does not own
 
 Policy. A failed trial counts as zero (recall, precision, F1, mutation recall, remediation) whatever it left
 behind; what it spent and the failure modes its trace shows count as they are. An excluded trial keeps its
-row, flagged, with missing values. A mode is present when any source says so, absent when at least one source
-decided and none says present, and missing otherwise; proposals are no decisions. Attempts count: `modes` holds
-modes that only refused submissions showed, `modes_final` leaves out what was repaired before the last answer.
-Only the 14 modes are counted: not the verification atoms beside them, nor the SRE extensions.
+row, flagged, with missing values. On recorded data nothing can be remediated and nobody injected anything:
+remediation and mutation recall are missing there, not zero. A mode is present when any source says so, absent
+when at least one source decided and none says present, and missing otherwise; proposals are no decisions.
+Attempts count: `modes` holds modes that only refused submissions showed, `modes_final` leaves out what was
+repaired before the last answer. Only the 14 modes are counted: not the verification atoms beside them, nor the
+SRE extensions. Tokens and money of an agent that brings its own model and does not report them are missing.
 """
 
 from __future__ import annotations
@@ -38,9 +40,8 @@ def trials_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """
     records = sorted(records, key=_order)
     _refuse_inconsistent(records)
-    can_act = _outcome_was_decidable(records)
     slugs = sorted({label.slug for record in records for label in record.labels})
-    rows = [_row(record, slugs, can_act) for record in records]
+    rows = [_row(record, slugs) for record in records]
     return pd.DataFrame(rows, columns=_columns(slugs)).astype(dict.fromkeys(_float_columns(slugs), "float64"))
 
 
@@ -89,17 +90,11 @@ def _refuse_inconsistent(records: Sequence[TrialRecord]) -> None:
         raise ValueError("\n".join(problems))
 
 
-def _outcome_was_decidable(records: Sequence[TrialRecord]) -> bool:
-    """False where alerts can never clear (snapshots): then remediation is missing, not zero."""
-    if any(record.verdict is not None for record in records):
-        return True
-    return not any(record.status == "scored" for record in records)
-
-
-def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, object]:
+def _row(record: TrialRecord, slugs: Sequence[str]) -> dict[str, object]:
     spec, usage = record.spec, record.usage
     labels = record.labels if record.status != "excluded" else ()
     modes, present = combine_sources(labels), count_modes(labels)
+    known = record.usage_source != "unknown"
     return {
         **spec.model_dump(),
         "status": record.status,
@@ -107,7 +102,7 @@ def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, 
         "excluded": record.status == "excluded",
         "simulated": record.simulated,
         **_scores(record),
-        "remediated": _remediated(record, can_act),
+        "remediated": _remediated(record),
         **_verdict(record),
         "modes": present,
         "modes_final": count_modes(labels, final=True),
@@ -119,13 +114,13 @@ def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, 
         "tool_calls": record.tool_calls,
         "denied_calls": record.denied_calls,
         "guard_firings": sum(record.guard_firings.values()),
-        "tokens": usage.input_tokens + usage.output_tokens,
+        "tokens": float(usage.input_tokens + usage.output_tokens) if known else _MISSING,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
         "model_calls": usage.calls,
         "model_retries": usage.retries,
-        "cost_usd": usage.cost_usd,
+        "cost_usd": usage.cost_usd if known else _MISSING,
         "agent_seconds": record.agent_seconds,
         "wall_seconds": record.wall_seconds,
     }
@@ -134,12 +129,14 @@ def _row(record: TrialRecord, slugs: Sequence[str], can_act: bool) -> dict[str, 
 def _scores(record: TrialRecord) -> dict[str, float]:
     if record.status == "scored" and record.score is not None:
         score = record.score
-        return {name: getattr(score, name) for name in SCORES}
-    return dict.fromkeys(SCORES, 0.0 if record.status == "failed" else _MISSING)
+        scores = {name: getattr(score, name) for name in SCORES}
+    else:
+        scores = dict.fromkeys(SCORES, 0.0 if record.status == "failed" else _MISSING)
+    return scores if record.can_act else scores | {"mutation_recall": _MISSING}
 
 
-def _remediated(record: TrialRecord, can_act: bool) -> float:
-    if record.status == "excluded" or not can_act:
+def _remediated(record: TrialRecord) -> float:
+    if record.status == "excluded" or not record.can_act:
         return _MISSING
     if record.status == "failed":
         return 0.0

@@ -20,6 +20,9 @@ from harness.telemetry import LogRecord
 
 MAX_RATE = 0.2
 """Lines per second of one kind; collectors sample."""
+MIX_RANGE = 2**32
+MIX_STEP = 2_654_435_769
+"""Fibonacci hashing: successive numbers land far apart."""
 HEARTBEATS = {
     "kafka": "[SnapshotGenerator id=1] Creating new KRaft snapshot file (org.apache.kafka.image.publisher)",
     "postgresql": "LOG:  checkpoint complete: wrote 12 buffers (0.1%)",
@@ -67,47 +70,61 @@ def recorded(
     contains: str = "",
     limit: int = 200,
     starts: bool = True,
+    severity: str = "",
 ) -> list[LogRecord]:
     """The newest `limit` matching records of a window, oldest first."""
     if not recorder.segments:
         return []
     start = max(start, recorder.segments[0].start)
     wanted = contains.lower()
-    streams = [_state_lines(recorder, seed, start, end, service, wanted)]
+    streams = [_state_lines(recorder, seed, start, end, service, wanted, limit)]
     if starts:
         streams.append(_start_lines(recorder, start, end, service, wanted))
     streams.extend(_blip_lines(recorder, seed, start, end, service, wanted))
     newest = heapq.merge(*streams, key=lambda record: record.time, reverse=True)
-    matching = (record for record in newest if not pod or record.pod == pod)
+    matching = (r for r in newest if pod in ("", r.pod) and severity in ("", r.severity))
     return list(islice(matching, limit))[::-1]
 
 
 def _state_lines(
-    recorder: Recorder, seed: int, start: float, end: float, service: str, contains: str
+    recorder: Recorder, seed: int, start: float, end: float, service: str, contains: str, batch: int
 ) -> Iterator[LogRecord]:
-    """What the steady states make services write, newest first."""
+    """What the steady states make services write, newest first; made in spans of about `batch` lines."""
     for begin, until, segment in reversed(list(recorder.between(start, end))):
-        streams = [
-            _lines(template, seed, begin, until, segment.pods.get(template.service, ()))
+        matching = [
+            (template, names)
             for template in (templates(segment.flow) if segment.collecting else ())
             if (not service or template.service == service) and contains in template.body.lower()
+            if (names := _writers(segment.pods.get(template.service, ())))
         ]
-        yield from heapq.merge(*streams, key=lambda record: record.time, reverse=True)
+        rate = sum(template.rate for template, _ in matching)
+        while matching and until > begin:
+            low = max(begin, until - batch / rate)
+            lines = [
+                (time, template, names[index % len(names)])
+                for template, names in matching
+                for time, index in _times(template, seed, low, until)
+            ]
+            lines.sort(key=lambda line: line[0], reverse=True)
+            for time, template, pod in lines:
+                yield LogRecord(round(time, 3), template.service, pod, template.severity, template.body)
+            until = low
 
 
-def _lines(
-    template: Template, seed: int, start: float, end: float, pods: tuple[PodTrace, ...]
-) -> Iterator[LogRecord]:
-    """Newest first. Lines come once per period, at a seeded place within it."""
-    names = [trace.name for trace in pods if trace.ready] or [trace.name for trace in pods]
-    if not names:
-        return
+def _writers(pods: tuple[PodTrace, ...]) -> list[str]:
+    """The pods that write: the ready ones, or all where none is."""
+    return [trace.name for trace in pods if trace.ready] or [trace.name for trace in pods]
+
+
+def _times(template: Template, seed: int, start: float, end: float) -> Iterator[tuple[float, int]]:
+    """When lines are written: once per period, at a place within it that a cheap mix of its number gives."""
     period = 1 / template.rate
+    key = int(draw(seed, "log", template.service, template.body) * MIX_RANGE)
     for index in range(int(end // period), int(start // period) - 1, -1):
-        time = (index + draw(seed, "log", template.service, template.body, index)) * period
+        mixed = (key + index * MIX_STEP) % MIX_RANGE
+        time = (index + (mixed ^ (mixed >> 15)) / MIX_RANGE) * period
         if start <= time < end:
-            name = names[index % len(names)]
-            yield LogRecord(round(time, 3), template.service, name, template.severity, template.body)
+            yield time, index
 
 
 def _start_lines(
