@@ -208,7 +208,7 @@ def test_thresholds_decide_what_a_detector_may(counts: dict[str, int], expected:
     assert verdict(counted(**counts), "derailment") == expected
 
 
-def test_planted_failures_must_meet_the_thresholds_on_their_own() -> None:
+def test_planted_failures_alone_must_not_refute_the_thresholds() -> None:
     found = counted(tp=10, fn=10, tn=50)
     found.counts["derailment", "edit: x", "decides"] = Counts(tp=900, tn=900)
     assert verdict(found, "derailment") == "demoted"

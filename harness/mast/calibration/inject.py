@@ -149,22 +149,24 @@ def planted_gold(record: TrialRecord) -> dict[str, bool]:
 def verdict(found: Calibration, slug: str) -> str:
     """decides, demoted, proposes, or not validated.
 
-    Planted failures have to meet the thresholds on their own too: the mix of edits is ours to choose, theirs not."""
+    All sources together have to meet the thresholds, and planted failures alone must not refute them: the mix of
+    edits is ours to choose, theirs is not."""
     decided, proposed = found.pooled(slug, "decides"), found.pooled(slug, "proposes")
     se, sp = decided.sensitivity, decided.specificity
     if se is None or se.n < LEAST_POSITIVES or sp is None:
         enough = (proposed.tp + proposed.fn) >= LEAST_POSITIVES
         return "proposes" if enough else "not validated"
+    good = se.estimate >= LEAST_SENSITIVITY and sp.estimate >= LEAST_SPECIFICITY
     natural = found.counts.get((slug, "planted", "decides"), Counts())
-    return "decides" if _good(decided) and _good(natural) else "demoted"
+    return "decides" if good and not _refuted(natural) else "demoted"
 
 
-def _good(counts: Counts) -> bool:
-    """Both thresholds are met, as far as there are enough traces to say so."""
+def _refuted(counts: Counts) -> bool:
+    """The interval of one source alone excludes a threshold."""
     se, sp = counts.sensitivity, counts.specificity
-    misses = se is not None and se.n >= LEAST_POSITIVES and se.estimate < LEAST_SENSITIVITY
-    fires = sp is not None and sp.n >= LEAST_POSITIVES and sp.estimate < LEAST_SPECIFICITY
-    return not (misses or fires)
+    misses = se is not None and se.high < LEAST_SENSITIVITY
+    fires = sp is not None and sp.high < LEAST_SPECIFICITY
+    return misses or fires
 
 
 def problems(found: Calibration) -> list[str]:

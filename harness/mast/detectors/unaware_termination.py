@@ -3,9 +3,9 @@
 Decides: the attempt ended by a budget, by a guard's stop or by empty turns instead of an answer; or it was answered
 late: after the answer was complete, and shown to be so, more than a quarter of the calls and at least five brought
 nothing that the answer uses; looked at for every attempted answer, since a refusal undoes no lost time. Complete
-means: all contributing factors suspected and tested, the last change made, every call cited for a contributing
-factor or for the resolution made (or one that asked the same before); shown means: the agent said that it had
-concluded, or after its change it read clean alerts, or read alerts for the last time.
+means: all contributing factors suspected and, if ever, tested, the last change made, every call cited for a
+contributing factor or for the resolution made (or one that asked the same before). Shown means: the agent said that
+it had concluded, or after its change it read clean alerts, or read alerts for the last time.
 Blind spots: an agent that neither concludes in words nor acts; a long search for a second cause, after
 the last look at the alerts, that leaves no trace in the answer looks like running on; rewrites of an
 answer.
@@ -67,12 +67,11 @@ def _complete_at(view: TraceView) -> int | None:
     for entity in view.factors:
         name = object_name(entity["name"])
         tests, suspected = tests_of(view, name), suspected_at(view, name)
-        if not tests:
-            return None
         # A suspicion that only the submission itself puts into words does not say when it arose.
-        late = suspected is None or suspected > view.calls[-1].i
-        needed += [tests[0].i, -1 if late or suspected is None else suspected]
-    complete = max(needed)
+        if suspected is not None and view.calls and suspected < view.calls[-1].i:
+            needed.append(suspected)
+        needed += [test.i for test in tests[:1]]
+    complete = max(needed, default=-1)
     names = [object_name(entity["name"]) for entity in view.factors]
     shown = [
         message.i
