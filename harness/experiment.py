@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
+from harness.errors import CAUSES
 from harness.executors import create_executor
 from harness.progress import Progress
 from harness.protocols import Briefing
-from harness.records import Plan, TrialSpec
+from harness.records import Declaration, Plan, TrialSpec
 from harness.runner import compose_arms, create_models, preflight
 from harness.store import RunDirectory
 from harness.trial import TrialOutput
@@ -81,9 +82,20 @@ def build_plan(config: ExperimentConfig) -> Plan:
         primary_metric=config.primary_metric,
         reference_arm=config.reference_arm,
         contrasts=config.declared_contrasts,
+        declaration=declaration(config),
         trials=tuple(expand(config, scenarios)),
     )
     return plan.model_copy(update={"digest": sha(plan.model_dump_json())})
+
+
+def declaration(config: ExperimentConfig) -> Declaration:
+    """The part of the configuration that says how results will be judged."""
+    return Declaration(
+        pooled=config.pooled,
+        exclusions=tuple(sorted(cause for cause, row in CAUSES.items() if row.grade == "exclude")),
+        stopping=config.stopping.model_dump() if config.stopping.rule != "fixed" else {"rule": "fixed"},
+        no_harm_margin=config.no_harm_margin,
+    )
 
 
 def expand(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> list[TrialSpec]:

@@ -217,6 +217,21 @@ class TrialRecord(Record):
 # --- the frozen plan ----------------------------------------------------------------------------------
 
 
+class Declaration(Record):
+    """How the numbers will be judged, beside the primary metric and the contrasts."""
+
+    family: str = "holm over the declared contrasts of all models on the primary metric"
+    """Correction of the primary family."""
+    pooled: dict[str, tuple[tuple[str, str], ...]] = Field(default_factory=dict)
+    """Name -> (arm, reference) pairs that are averaged into one contrast."""
+    exclusions: tuple[str, ...] = ()
+    """Reason codes for which a trial may be left out."""
+    stopping: dict[str, Any] = Field(default_factory=lambda: {"rule": "fixed"})
+    """When trials stop; `fixed`: when every planned trial has run."""
+    no_harm_margin: float = 0.05
+    """Loss in a share that still counts as no harm."""
+
+
 class Plan(Record):
     """What an experiment owes, frozen before the first trial."""
 
@@ -230,6 +245,7 @@ class Plan(Record):
     reference_arm: str
     contrasts: tuple[tuple[str, str], ...]
     """Declared (arm, reference) pairs."""
+    declaration: Declaration = Declaration()
     trials: tuple[TrialSpec, ...]
     digest: str = ""
     """Hash over all other fields."""
