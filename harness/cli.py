@@ -27,11 +27,13 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
   python -m harness report RUN                                         rebuild a report without running
+  python -m harness compare RUN RUN...                                 across runs, paired where they can be
+  python -m harness fork TRIAL --run RUN --at EVENT --arm ARM          continue a stored trial from that event
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report")
+VERBS = ("scenarios", "report", "fork", "compare")
 FAILED, WRONG = 1, 2
 
 
@@ -99,7 +101,12 @@ def experiment(composed: dict[str, Any]) -> int:
     from harness.config import parse_config
     from harness.experiment import run_experiment
 
-    outcome = run_experiment(parse_config(composed))
+    config = parse_config(composed)
+    if config.fork is not None:
+        from harness.verbs import print_forks
+
+        return print_forks(config)
+    outcome = run_experiment(config)
     from harness.report import print_contrasts  # pandas and matplotlib: not before trials have run
 
     print_contrasts(outcome.results)

@@ -95,6 +95,25 @@ class PlanningConfig(Config):
     """Standard deviation between scenarios of the true difference of two arms."""
 
 
+class ForkConfig(Config):
+    """Which stored trials are forked, and where."""
+
+    run: str
+    """Run directory of the stored trials; models, agents, budgets and scenarios are taken from its plan."""
+    trials: tuple[str, ...] = ()
+    """Trial ids; empty takes every trial of the reference arm below full recall."""
+    at: int | Literal["detector", "bisection"] = "detector"
+    """An event number; `detector`: the first evidence of each mode; `bisection`: the turn where re-rolls fail."""
+    modes: tuple[str, ...] = ()
+    """Modes whose steps are forked; empty takes all that are present."""
+    arms: tuple[str, ...] = ()
+    """Arms to continue with, beside the re-roll; empty takes all but the reference arm."""
+    limit: int | None = Field(default=None, ge=1)
+    """Stored trials at most."""
+    same_seed: bool = False
+    """Ask the model with the stored trial's seed: without a change this reproduces the trial."""
+
+
 class ExperimentConfig(Config):
     """One experiment: models x agents x arms x scenarios x repeats."""
 
@@ -122,6 +141,8 @@ class ExperimentConfig(Config):
     no_harm_margin: float = Field(default=0.05, gt=0)
     """Loss in a share that still counts as no harm (TOST)."""
     stopping: StoppingConfig = StoppingConfig()
+    fork: ForkConfig | None = None
+    """Set for an experiment on stored trials."""
     planning: PlanningConfig = PlanningConfig()
     pilot: str | None = None
     """Run directory whose records supply `plan` with costs and variances."""
@@ -152,7 +173,10 @@ class ExperimentConfig(Config):
 
     def scientific(self) -> dict[str, Any]:
         """The part that determines results: everything but where and how it runs."""
-        return self.model_dump(mode="json", exclude={"executor", "run_dir", "planning", "pilot"})
+        return self.model_dump(
+            mode="json",
+            exclude={"executor": True, "run_dir": True, "planning": True, "pilot": True, "fork": {"run"}},
+        )
 
     def digest(self) -> str:
         """Hash of the part that determines results."""

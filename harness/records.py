@@ -23,6 +23,17 @@ class Record(BaseModel):
 # --- what is owed -----------------------------------------------------------------------------------
 
 
+class ForkPoint(Record):
+    """Where a fork leaves a stored trial."""
+
+    trial_id: str
+    """The stored trial."""
+    event: int
+    """Event of its trace; the model is asked anew for the turn that led to it."""
+    seed: int
+    """Seed of the model from there on."""
+
+
 class TrialSpec(Record):
     """One trial: the unit that is owed."""
 
@@ -36,6 +47,8 @@ class TrialSpec(Record):
     repeat: int
     seed: int
     """Shared by all arms and models of the same scenario and repeat, so that contrasts are paired."""
+    fork: ForkPoint | None = None
+    """Set for a fork of a stored trial; `arm` is then what it continues with."""
 
 
 # --- what the agent says ----------------------------------------------------------------------------

@@ -7,6 +7,8 @@ Owns: building models, agents, guards and environments from the configuration by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from harness.agents import create_agent
 from harness.config import ExperimentConfig
@@ -18,6 +20,9 @@ from harness.records import TrialSpec
 from harness.trial import Setting, TrialOutput, run_trial
 from interventions.registry import Intervention, compose
 from scenarios.loader import catalogue
+
+if TYPE_CHECKING:
+    from harness.forks.runner import ForkRunner
 
 
 class TrialRunner:
@@ -32,8 +37,25 @@ class TrialRunner:
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
         """Run one trial to its record. Raises ConfigurationError where no other trial could work either."""
+        if spec.fork is not None:
+            return await self.forks.run(spec, self)
+        return await run_trial(spec, self.setting(spec))
+
+    @cached_property
+    def forks(self) -> ForkRunner:
+        """What runs forks; reads the stored trials once."""
+        from harness.forks.runner import ForkRunner
+
+        return ForkRunner(self._config)
+
+    def arm(self, name: str) -> Sequence[Intervention]:
+        """The interventions of an arm."""
+        return self._arms[name]
+
+    def setting(self, spec: TrialSpec) -> Setting:
+        """Everything that a trial is made of."""
         arm = self._arms[spec.arm]
-        setting = Setting(
+        return Setting(
             scenario=self._scenarios[spec.scenario],
             environment=self._environment,
             model=self._models[spec.model],
@@ -43,7 +65,6 @@ class TrialRunner:
             budget=self._config.budget,
             max_attempts=self._config.max_attempts,
         )
-        return await run_trial(spec, setting)
 
     async def close(self) -> None:
         """Give back what models hold; before the event loop ends."""

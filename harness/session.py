@@ -111,7 +111,7 @@ class Session:
         schemas = [*self.toolbox.schemas(), SUBMIT]
         reply = await self.model.complete(ModelRequest(sent, schemas, self.seed))
         if self.environment.virtual_time:
-            await self.environment.elapse(reply.latency_s)
+            await self.environment.elapse(round(reply.latency_s, 3))  # as recorded, so that replays agree
         self._record_reply(reply, role)
         calls = [self._renamed(call) for call in reply.calls]
         messages.append(assistant_message(reply.text, calls))
