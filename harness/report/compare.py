@@ -179,7 +179,7 @@ def seeds_agree(before: pd.DataFrame, after: pd.DataFrame) -> bool:
 
 def means(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """One row per scenario with the mean of a column."""
-    found: pd.DataFrame = frame.groupby("scenario", as_index=False)[column].mean()
+    found = frame.groupby("scenario")[column].mean().reset_index()
     found[["repeat", "seed", "excluded"]] = 0, 0, False
     return found
 
