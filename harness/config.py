@@ -14,7 +14,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.budget import BudgetConfig
+from harness.context import ContextConfig
 from harness.errors import ConfigurationError, Problem
+from harness.factorial import Design, with_design
+from harness.records import Variant
 
 
 class Config(BaseModel):
@@ -34,15 +37,38 @@ class VerdictConfig(Config):
     """Consecutive clear looks that count as cleared."""
 
 
+Permissions = Literal["full", "no_secrets", "app_only"]
+
+
+class TelemetryMask(Config):
+    """Which stores the agent's tools read; the others answer as if they were empty."""
+
+    traces: bool = True
+    logs: bool = True
+    """Collected logs, and those of containers."""
+
+
 class EnvironmentConfig(Config):
     """Where scenarios play."""
 
     kind: str = "simulated"
-    """`simulated`, or a dotted path package.module:Class."""
+    """`simulated`, `snapshot`, or a dotted path package.module:Class."""
+    root: str | None = None
+    """snapshot: directory of Scenario-N folders (ITBench-Lite, ITBench-AA)."""
+    cache_dir: str | None = None
+    """snapshot: where indexes are kept; null means the user's cache directory. Must be local to a node."""
     soak_s: float = Field(default=600, ge=0)
     """Healthy environment seconds before the injection, so that rate windows are filled."""
     settle_s: float = Field(default=720, ge=0)
     """Environment seconds between the injection and the agent's start, so that alerts can fire."""
+    telemetry: TelemetryMask = TelemetryMask()
+    red_herrings: int = Field(default=0, ge=0, le=10)
+    """Alerts beside the incident's own that have nothing to do with it; drawn by the trial's seed."""
+    inactive_chaos: int = Field(default=0, ge=0, le=20)
+    """Paused chaos experiments that lie around; drawn by the trial's seed."""
+    permissions: Permissions = "full"
+    """What the agent's account may use: everything, everything but Secrets, or only the application's namespaced
+    objects without Secrets."""
 
 
 class ExecutorConfig(Config):
@@ -122,10 +148,14 @@ class ExperimentConfig(Config):
     question: str
     """What the experiment asks, in one sentence; opens the report."""
     scenario: str | tuple[int | str, ...]
-    """Ids, or a selector such as `all`, `complexity:low`, `tag:Networking`."""
+    """Ids, or a selector such as `all`, `clean`, `complexity:low`, `tag:Networking`."""
+    variant: Variant = "plain"
+    """How incidents are opened; `ambiguous` needs scenarios that have such a variant."""
+    ground_truth: Literal["corrected", "published"] = "corrected"
+    """Which ground truth is scored where the published one contradicts the injection."""
     environment: EnvironmentConfig = EnvironmentConfig()
-    agent: dict[str, Any]
-    """`kind` plus the agent's own fields."""
+    agents: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Agent name -> `kind` plus the agent's own fields."""
     models: dict[str, dict[str, Any]] = Field(min_length=1)
     """Model name -> `kind` plus the model's own fields."""
     interventions: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -149,12 +179,21 @@ class ExperimentConfig(Config):
     repeats: int = Field(default=3, ge=1)
     seed: int = 0
     budget: BudgetConfig = BudgetConfig()
+    context: ContextConfig = ContextConfig()
     verdict: VerdictConfig = VerdictConfig()
     max_attempts: int = Field(default=2, ge=1)
     """Attempts per trial for infrastructure causes."""
     executor: ExecutorConfig = ExecutorConfig()
     run_dir: str | None = None
     """Where results go; null derives a name from the configuration, so that the same command resumes."""
+
+    factorial: Design | None = None
+    """A two-level design whose arms are added to `arms`; its effects are reported."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _design(cls, raw: Any) -> Any:
+        return with_design(raw)
 
     @model_validator(mode="after")
     def _arms_exist(self) -> ExperimentConfig:
@@ -173,10 +212,15 @@ class ExperimentConfig(Config):
 
     def scientific(self) -> dict[str, Any]:
         """The part that determines results: everything but where and how it runs."""
-        return self.model_dump(
-            mode="json",
-            exclude={"executor": True, "run_dir": True, "planning": True, "pilot": True, "fork": {"run"}},
-        )
+        hidden: Any = {
+            "executor": True,
+            "run_dir": True,
+            "planning": True,
+            "pilot": True,
+            "fork": {"run"},
+            "environment": {"root", "cache_dir"},
+        }
+        return self.model_dump(mode="json", exclude=hidden)
 
     def digest(self) -> str:
         """Hash of the part that determines results."""

@@ -38,6 +38,7 @@ CAUSES: dict[str, Cause] = {
     "budget_tokens": Cause(False, "zero", "token budget used up before a submission"),
     "budget_time": Cause(False, "zero", "time budget used up before a submission"),
     "budget_cost": Cause(False, "zero", "money budget of the trial used up before a submission"),
+    "budget_output": Cause(False, "zero", "the agent's program sent more bytes than it may"),
     "stopped_by_guard": Cause(False, "zero", "a guard stopped the agent before a submission"),
     "tool_crash": Cause(True, "zero", "a tool of the harness crashed"),
     "agent_error": Cause(False, "zero", "the agent's own code raised an error"),

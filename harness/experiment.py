@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
-from harness.errors import CAUSES
+from harness.environments import select_scenarios, source_digests
+from harness.errors import CAUSES, ConfigurationError, Problem
 from harness.executors import create_executor, executor_session
 from harness.progress import Progress
-from harness.protocols import Briefing
+from harness.protocols import Agent, Briefing
 from harness.records import Declaration, Plan, TrialRecord, TrialSpec
-from harness.runner import compose_arms, create_models, preflight
+from harness.runner import compose_arms, create_agents, create_models, pairs, preflight
 from harness.store import RunDirectory
 from harness.trial import TrialOutput
 from interventions.registry import Intervention
-from scenarios.loader import catalogue
 from scenarios.schema import Scenario
 
 
@@ -83,14 +83,18 @@ def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due |
 
 def build_plan(config: ExperimentConfig) -> Plan:
     """Everything that is owed and declared, with content hashes."""
-    scenarios = catalogue().select(config.scenario)
+    scenarios = select_scenarios(config.environment, config.scenario)
+    require_variant(config, scenarios)
+    require_outcome(config)
+    sources = source_digests(config.environment, scenarios)
     arms = compose_arms(config)
     create_models(config)
     plan = Plan(
         experiment=config.name,
         question=config.question,
         config=config.scientific(),
-        hashes=content_hashes(scenarios, arms),
+        hashes=content_hashes(scenarios, arms, create_agents(config))
+        | {f"evidence.{key}": digest for key, digest in sources.items()},
         primary_metric=config.primary_metric,
         reference_arm=config.reference_arm,
         contrasts=config.declared_contrasts,
@@ -110,9 +114,26 @@ def declaration(config: ExperimentConfig) -> Declaration:
     )
 
 
+def require_variant(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> None:
+    """Raise ConfigurationError for scenarios without the ambiguous variant that is asked for."""
+    lacking = [str(one.id) for one in scenarios if config.variant == "ambiguous" and one.ambiguity is None]
+    if lacking:
+        what = f"no ambiguous variant in {', '.join(lacking)}"
+        raise ConfigurationError(
+            Problem("scenario", what, "scenario=variant:ambiguous selects those with one")
+        )
+
+
+def require_outcome(config: ExperimentConfig) -> None:
+    """Raise ConfigurationError for a primary metric that the environment cannot decide."""
+    if config.environment.kind == "snapshot" and config.primary_metric == "remediated":
+        hint = "primary_metric=recall, or an environment in which agents can act"
+        raise ConfigurationError(Problem("primary_metric", "nothing can be remediated on snapshots", hint))
+
+
 def expand(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> list[TrialSpec]:
     """Scenario x repeat x model x arm, neighbours sharing scenario and seed."""
-    agent = config.agent["kind"]
+    systems = pairs(config)
     return [
         TrialSpec(
             trial_id=f"{scenario.id}.{model}.{agent}.{arm}.r{repeat}",
@@ -125,7 +146,7 @@ def expand(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> list[Tria
         )
         for scenario in scenarios
         for repeat in range(config.repeats)
-        for model in config.models
+        for model, agent in systems
         for arm in config.arms
     ]
 
@@ -136,7 +157,9 @@ def seed_of(seed: int, scenario: str, repeat: int) -> int:
 
 
 def content_hashes(
-    scenarios: Sequence[Scenario], arms: Mapping[str, Sequence[Intervention]]
+    scenarios: Sequence[Scenario],
+    arms: Mapping[str, Sequence[Intervention]],
+    agents: Mapping[str, Agent],
 ) -> dict[str, str]:
     """What the numbers depend on beside the configuration."""
     from harness.mast.taxonomy import taxonomy
@@ -149,6 +172,11 @@ def content_hashes(
         "scenarios": sha("".join(scenario.digest for scenario in scenarios)),
         "taxonomy": taxonomy().hash,
         **{f"intervention.{name}": digest for name, digest in sorted(used.items())},
+        **{
+            f"agent.{name}": agent.digest
+            for name, agent in sorted(agents.items())
+            if hasattr(agent, "digest")
+        },
     }
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from harness.cluster import Cluster
 from harness.errors import Problem
@@ -38,7 +38,7 @@ class Briefing:
     """What the person who opens the incident can tell the agent. Never the cause."""
 
     namespaces: Sequence[str]
-    """Namespaces of the affected application."""
+    """Namespaces of the affected application, and those in which every agent may act, whatever the incident."""
     can_act: bool = True
     """False where alerts can never clear (snapshots): diagnosis only."""
 
@@ -64,7 +64,8 @@ class Environment(Protocol):
         """Seconds since the epoch on the environment's clock."""
 
     async def verdict(self) -> Verdict:
-        """Decide the outcome from the state of the cluster and its alerts."""
+        """Decide the outcome from the state of the cluster and its alerts. Only asked where the briefing says that
+        the agent can act."""
 
     async def close(self) -> None:
         """Give everything back; called exactly once, also after a failure."""
@@ -124,6 +125,9 @@ class Model(Protocol):
     simulated: bool
     """True for test doubles: everything that shows their numbers says so."""
 
+    def context_window(self) -> int | None:
+        """Tokens that one request may take, answer included; None where it is not known."""
+
     def problems(self, money_budget: bool = False) -> Sequence[Problem]:
         """What would make every call fail, as far as it shows without a network (a missing key, an unknown
         price under a money budget)."""
@@ -154,6 +158,10 @@ class ProposedModelCall:
     """The session is about to send these messages to the model."""
 
     messages: Sequence[Message]
+    tokens: int = 0
+    """Estimated size of the messages."""
+    limit: int | None = None
+    """Tokens that the messages may take; beyond it the oldest tool results are left out. None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +206,18 @@ GuardEvent = ProposedModelCall | ProposedToolCall | ObservedToolResult | Propose
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A guard's typed answer. `allow` leaves everything as it is."""
+    """A guard's typed answer. `allow` leaves everything as it is.
 
-    kind: Literal["allow", "rewrite", "deny", "stop", "forced"] = "allow"
+    `answer` stands in for a tool (a cached result, one of the guard's own tools); `conclude` closes the
+    incident with a submission that the guard hands over; it can be ruled on a tool call, a submission or
+    silence.
+    """
+
+    kind: Literal["allow", "rewrite", "deny", "answer", "stop", "forced", "conclude"] = "allow"
     feedback: str = ""
-    """deny: what the agent reads instead of a result. stop: the reason. forced: why it was let through."""
+    """deny, answer: what the agent reads. rewrite: what was rewritten. stop, forced, conclude: the reason."""
     replacement: Any = None
-    """rewrite: messages, arguments or result text, matching the event."""
+    """rewrite: messages, arguments or result text, matching the event. conclude: the Submission."""
 
 
 ALLOW = Ruling()
@@ -218,7 +231,10 @@ class Operator(Protocol):
         """The trace so far."""
 
     async def read(self, name: str, args: Mapping[str, Any]) -> tuple[bool, str]:
-        """Call a read-only tool; (ok, text). Counted as the guard's cost."""
+        """Call a read-only tool, or an action as a dry run; (ok, text). Counted as the guard's cost."""
+
+    async def undo(self, call_id: str) -> tuple[bool, str]:
+        """Put back what a call changed; (whether anything was put back, which objects or why not)."""
 
     def remaining(self) -> Mapping[str, float]:
         """What is left of the budgets: turns, tokens, seconds, usd."""
@@ -230,4 +246,13 @@ class Guard(Protocol):
     name: str
 
     async def review(self, event: GuardEvent, operator: Operator) -> Ruling:
-        """Rule on one event. Must return ALLOW wherever its trigger is absent."""
+        """Rule on one event. Must return ALLOW wherever its trigger is absent, without reading anything:
+        reads take time, and what the agent sees next would differ."""
+
+
+@runtime_checkable
+class OffersTools(Protocol):
+    """The optional part of a guard: tools of its own, which it answers itself when they are called."""
+
+    def tools(self) -> Sequence[ToolSchema]:
+        """What the model is offered now. Empty as long as the guard's trigger is absent."""

@@ -11,7 +11,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Present = Literal["present", "absent", "cannot_tell", "not_applicable"]
+Basis = Literal["decides", "proposes"]
 Status = Literal["scored", "failed", "excluded"]
+UsageSource = Literal["measured", "reported", "unknown"]
+"""Who says what the models consumed: the harness, the agent itself, or nobody."""
+Variant = Literal["plain", "ambiguous"]
+"""How the incident is opened: with the affected namespace, or as an underspecified request."""
 
 
 class Record(BaseModel):
@@ -164,6 +169,10 @@ class Label(Record):
     present: Present
     source: str
     """`detector:<name>` or `judge:<model>`."""
+    basis: Basis = "decides"
+    """proposes: a candidate for the judge, in either direction; reported as a proposal and never counted."""
+    repaired: bool = False
+    """Present only in submissions that were refused; the last answer is free of it."""
     spans: tuple[Span, ...] = ()
     value: float | None = None
     """A magnitude where one exists, e.g. the share of redundant calls."""
@@ -209,12 +218,16 @@ class TrialRecord(Record):
     detail: str = ""
     attempts: int = 1
     submission: Submission | None = None
+    can_act: bool = True
+    """False on recorded data: there is nothing to remediate, so the verdict is missing and no failure."""
     verdict: Verdict | None = None
     score: Score | None = None
     labels: tuple[Label, ...] = ()
     planted: tuple[PlantedFailure, ...] = ()
     usage: Usage = Usage()
+    usage_source: UsageSource = "measured"
     turns: int = 0
+    """Model calls; tool calls for an agent that brings its own model."""
     tool_calls: int = 0
     """Attempted calls, executed or denied."""
     denied_calls: int = 0

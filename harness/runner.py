@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from harness.agents import create_agent
+from harness.agents import brings_own_model, create_agent
 from harness.config import ExperimentConfig
-from harness.environments import environment_factory
+from harness.environments import environment_factory, select_scenarios
 from harness.errors import ConfigurationError, Problem
 from harness.models import create_model
-from harness.protocols import Model
+from harness.models.own import OwnModel
+from harness.protocols import Agent, Model
 from harness.records import TrialSpec
 from harness.trial import Setting, TrialOutput, run_trial
 from interventions.registry import Intervention, compose
-from scenarios.loader import catalogue
 
 if TYPE_CHECKING:
     from harness.forks.runner import ForkRunner
@@ -30,9 +30,10 @@ class TrialRunner:
 
     def __init__(self, config: ExperimentConfig) -> None:
         self._config = config
-        self._scenarios = {scenario.key: scenario for scenario in catalogue().select(config.scenario)}
+        chosen = select_scenarios(config.environment, config.scenario)
+        self._scenarios = {scenario.key: scenario for scenario in chosen}
         self._arms = compose_arms(config)
-        self._models = create_models(config)
+        self._models: dict[str, Model] = {**create_models(config), OwnModel.name: OwnModel()}
         self._environment = environment_factory(config.environment, config.verdict)
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
@@ -59,11 +60,14 @@ class TrialRunner:
             scenario=self._scenarios[spec.scenario],
             environment=self._environment,
             model=self._models[spec.model],
-            agent=lambda: create_agent(spec.agent),
+            agent=lambda: create_agent(spec.agent, self._config.agents[spec.agent]),
             guards=lambda: [one.guard() for one in arm if one.kind == "structural"],
             prompt_additions=[one.text.render() for one in arm if one.text is not None],
             budget=self._config.budget,
+            context=self._config.context,
+            variant=self._config.variant,
             max_attempts=self._config.max_attempts,
+            ground_truth=self._config.ground_truth,
         )
 
     async def close(self) -> None:
@@ -86,6 +90,28 @@ def create_models(config: ExperimentConfig) -> Mapping[str, Model]:
     return models
 
 
+def create_agents(config: ExperimentConfig) -> Mapping[str, Agent]:
+    """All agents of an experiment. Raises ConfigurationError listing every problem of every agent."""
+    problems: list[Problem] = []
+    agents: dict[str, Agent] = {}
+    for name, fields in config.agents.items():
+        try:
+            agents[name] = create_agent(name, fields)
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return agents
+
+
+def pairs(config: ExperimentConfig) -> Sequence[tuple[str, str]]:
+    """(model, agent) of every system that is compared; an agent that brings its own model occurs once."""
+    agents = create_agents(config)
+    own = [(OwnModel.name, name) for name, agent in agents.items() if brings_own_model(agent)]
+    others = [name for name, agent in agents.items() if not brings_own_model(agent)]
+    return [*((model, agent) for model in config.models for agent in others), *own]
+
+
 def compose_arms(config: ExperimentConfig) -> Mapping[str, Sequence[Intervention]]:
     """All arms of an experiment. Raises ConfigurationError listing every problem of every arm."""
     problems: list[Problem] = []
@@ -103,6 +129,8 @@ def compose_arms(config: ExperimentConfig) -> Mapping[str, Sequence[Intervention
 def preflight(config: ExperimentConfig) -> None:
     """Raise ConfigurationError for everything that would make every call of a model fail."""
     priced = config.budget.usd is not None
-    found = [problem for model in create_models(config).values() for problem in model.problems(priced)]
+    used = {model for model, _ in pairs(config)}
+    models = create_models(config)
+    found = [problem for name in models if name in used for problem in models[name].problems(priced)]
     if found:
         raise ConfigurationError(found)

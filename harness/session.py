@@ -2,22 +2,25 @@
 
 An agent asks the model (`ask`), executes what it answered (`execute`) or deals with silence (`silence`).
 Owns: the order of things (budget -> guards -> model or tool -> trace), call ids, acceptance of a submission.
-Does not own: the agent's strategy (agents), what tools do (tools), what guards think (interventions).
+Does not own: the agent's strategy (agents), what tools do (tools), what guards think (interventions), how the
+rulings of several guards are joined (`panel.py`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.budget import Budget
+from harness.chat import arguments_of, assistant_message
+from harness.cluster import ClusterError
+from harness.context import ContextWindow, shortened, size_of
 from harness.errors import AgentError
+from harness.operator_channel import OperatorChannel
+from harness.panel import Panel
 from harness.protocols import (
-    ALLOW,
     Environment,
     Guard,
-    GuardEvent,
     Message,
     Model,
     ModelReply,
@@ -29,15 +32,19 @@ from harness.protocols import (
     RequestedCall,
     Ruling,
     Silence,
+    ToolSchema,
 )
-from harness.records import PlantedFailure, Submission
+from harness.records import PlantedFailure, Submission, Usage, UsageSource
+from harness.roles import Roles
+from harness.tools.base import AuditRecord
 from harness.tools.submit import SUBMIT, parse_submission
 from harness.tools.toolbox import Toolbox
+from harness.tools.undo import undo_change
 from harness.trace import (
     AssistantMessage,
+    ContextReduced,
     Event,
     Final,
-    GuardFired,
     ModelCall,
     SystemMessage,
     ToolCall,
@@ -66,28 +73,42 @@ class Session:
         system: str,
         task: str,
         seed: int,
+        context_tokens: int | None = None,
+        channel: OperatorChannel | None = None,
     ) -> None:
         self.environment = environment
         self.toolbox = toolbox
         self.model = model
-        self.guards = guards
+        self.panel = Panel(guards, self)
         self.budget = budget
         self.trace = trace
         self.system = system
         self.task = task
         self.seed = seed
+        self.context = ContextWindow(context_tokens)
+        self.channel = channel
         self.submission: Submission | None = None
         self.rejected: str = ""
         """Reason code of the last refused submission, when it broke the contract."""
         self.planted: list[PlantedFailure] = []
-        self.firings: dict[str, int] = {}
+        self.usage_source: UsageSource = "measured"
+        self.roles = Roles()
         self._began = environment.now()
         self._calls = 0
+        self._reduced: set[str] = set()
+        self.undone: list[str] = []
+        """Calls whose changes guards put back, in order."""
+        self._changes: dict[str, AuditRecord] = {}
 
     @property
     def done(self) -> bool:
         """A submission was accepted."""
         return self.submission is not None
+
+    @property
+    def firings(self) -> Mapping[str, int]:
+        """How often each guard did something else than allow."""
+        return self.panel.firings
 
     @property
     def elapsed(self) -> float:
@@ -99,17 +120,17 @@ class Session:
     def open(self, role: str = "agent", system: str | None = None, task: str | None = None) -> list[Message]:
         """The first messages of a conversation; recorded in the trace."""
         system, task = system or self.system, task or self.task
-        self._add(SystemMessage(text=system, role=role))
-        self._add(UserMessage(text=task, role=role))
+        limited = self.roles.limited(role)
+        tools = [schema.name for schema in self.tools(role)] if limited else None
+        self.record(SystemMessage(text=system, tools=tools, role=role))
+        self.record(UserMessage(text=task, role=role))
         return [{"role": "system", "content": system}, {"role": "user", "content": task}]
 
     async def ask(self, messages: list[Message], role: str = "agent") -> ModelReply:
         """Ask the model and append its answer to `messages`. Raises AgentError when a budget is used up."""
         self.budget.check(self.elapsed)
-        ruling = await self._review(ProposedModelCall(messages), "model_call")
-        sent = ruling.replacement if ruling.kind == "rewrite" else messages
-        schemas = [*self.toolbox.schemas(), SUBMIT]
-        reply = await self.model.complete(ModelRequest(sent, schemas, self.seed))
+        sent = await self._fitted(messages, role)
+        reply = await self.model.complete(ModelRequest(sent, self.tools(role), self.seed))
         if self.environment.virtual_time:
             await self.environment.elapse(round(reply.latency_s, 3))  # as recorded, so that replays agree
         self._record_reply(reply, role)
@@ -123,6 +144,8 @@ class Session:
         for call in calls:
             if self.done:
                 text = "The incident is closed; this call was not run."
+            elif (answer := self._inside(call, role)) is not None:
+                text = answer
             elif call.name == SUBMIT.name:
                 text = await self._submit(call, role)
             else:
@@ -132,10 +155,37 @@ class Session:
 
     async def silence(self, text: str, role: str = "agent") -> Message:
         """The model called no tool: what it is told."""
-        ruling = await self._review(Silence(text), "silence")
-        told = ruling.feedback if ruling.kind == "deny" else NUDGE
-        self._add(UserMessage(text=told, role=role))
-        return {"role": "user", "content": told}
+        ruling = await self.panel.review(Silence(text), "silence")
+        if ruling.kind == "conclude":
+            self._accept(ruling.replacement, role, forced=True)
+        return self.tell(ruling.feedback if ruling.kind in ("deny", "conclude") else NUDGE, role)
+
+    def tell(self, text: str, role: str = "agent") -> Message:
+        """Something that the harness or the agent's architecture tells the model; recorded in the trace."""
+        self.record(UserMessage(text=text, role=role))
+        return {"role": "user", "content": text}
+
+    def request(self, name: str, arguments: str) -> RequestedCall:
+        """A call by an agent that brings its own model: it counts as a turn, and gets the id to be cited.
+
+        Raises AgentError when a budget is used up.
+        """
+        self.budget.check(self.elapsed)
+        self.budget.charge(Usage(calls=1))
+        return self._renamed(RequestedCall("", name, arguments))
+
+    def report_usage(self, model: str, usage: Usage) -> None:
+        """An agent that brings its own model says what that consumed."""
+        self.usage_source = "reported"
+        self.budget.charge(usage)
+        spent = usage.model_dump(exclude={"calls", "retries"})
+        self.record(ModelCall(model=model, finish="reported", **spent))
+
+    def tools(self, role: str = "agent") -> Sequence[ToolSchema]:
+        """What a role is offered now: the toolbox, the operator channel, guards' own tools, `submit`."""
+        offered = [*self.toolbox.schemas(), *(self.channel.tools() if self.channel else ())]
+        offered.extend(self.panel.tools({one.name for one in offered}))
+        return self.roles.offered(role, [*offered, SUBMIT])
 
     # --- what a guard sees (protocols.Operator) -----------------------------------------------------------
 
@@ -145,11 +195,24 @@ class Session:
         return self.trace.events
 
     async def read(self, name: str, args: Mapping[str, Any]) -> tuple[bool, str]:
-        """Call a read-only tool for a guard. Raises ValueError for a tool that changes something."""
-        if self.toolbox.mutates(name):
+        """Call a read-only tool for a guard, or an action as a dry run. Raises ValueError for a change."""
+        if self.toolbox.mutates(name, args):
             raise ValueError(f"a guard may only read; {name} changes the cluster")
         outcome = await self._run_tool(name, args)
         return outcome.ok, outcome.text
+
+    async def undo(self, call_id: str) -> tuple[bool, str]:
+        """Put back for a guard what a call changed; (whether anything was, which objects or why not)."""
+        record = self._changes.get(call_id)
+        if record is None:
+            return False, f"{call_id} changed nothing"
+        try:
+            objects = await self.environment.run(lambda: undo_change(self.environment.cluster, record))
+        except ClusterError as error:
+            return False, str(error)
+        if objects:
+            self.undone.append(call_id)
+        return bool(objects), ", ".join(objects) or "a restart cannot be put back"
 
     def remaining(self) -> Mapping[str, float]:
         """What is left of the budgets."""
@@ -160,18 +223,41 @@ class Session:
     async def _call(self, call: RequestedCall, role: str) -> str:
         args = arguments_of(call)
         mutating = self.toolbox.mutates(call.name, args)
-        self._add(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
-        ruling = await self._review(
+        self.record(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
+        ruling = await self.panel.review(
             ProposedToolCall(call.id, call.name, args, mutating), "tool_call", call.id
         )
-        if ruling.kind == "deny":
-            return self._answer(call, ok=False, text=ruling.feedback, role=role, executed=False)
+        if ruling.kind in ("deny", "answer", "conclude"):
+            return self._stand_in(call, ruling, role)
+        if self.channel is not None and self.channel.serves(call.name):
+            ok, text = self.channel.call(call.name, args)
+            return self._answer(call, ok=ok, text=text, role=role)
         raw = ruling.replacement if ruling.kind == "rewrite" else call.arguments
         outcome = await self._run_tool(call.name, raw)
+        if outcome.change is not None:
+            self._changes[call.id] = outcome.change
         observed = ObservedToolResult(call.id, call.name, args, outcome.ok, outcome.text, mutating)
-        ruling = await self._review(observed, "tool_result", call.id)
+        ruling = await self.panel.review(observed, "tool_result", call.id)
         text = ruling.replacement if ruling.kind == "rewrite" else outcome.text
         return self._answer(call, ok=outcome.ok, text=text, role=role)
+
+    def _inside(self, call: RequestedCall, role: str) -> str | None:
+        """What the agent's architecture answers itself. Guards sit in front of the tools and do not see it."""
+        args = arguments_of(call)
+        answer = self.roles.answer(role, call.name, args)
+        if answer is None or answer.ok:
+            return answer and f"[{call.id}] {answer.text}"
+        mutating = self.toolbox.mutates(call.name, args)
+        self.record(ToolCall(call_id=call.id, name=call.name, args=args, mutating=mutating, role=role))
+        return self._answer(call, ok=False, text=f"Error: {answer.text}", role=role, executed=False)
+
+    def _stand_in(self, call: RequestedCall, ruling: Ruling, role: str) -> str:
+        """A guard answered in the place of the tool."""
+        ok = ruling.kind != "deny"
+        answer = self._answer(call, ok=ok, text=ruling.feedback, role=role, executed=False)
+        if ruling.kind == "conclude":
+            self._accept(ruling.replacement, role, forced=True)
+        return answer
 
     async def _run_tool(self, name: str, arguments: str | Mapping[str, Any]) -> Any:
         outcome = await self.environment.run(lambda: self.toolbox.call(name, arguments))
@@ -180,54 +266,52 @@ class Session:
         return outcome
 
     async def _submit(self, call: RequestedCall, role: str) -> str:
-        self._add(ToolCall(call_id=call.id, name=call.name, args=arguments_of(call), role=role))
+        self.record(ToolCall(call_id=call.id, name=call.name, args=arguments_of(call), role=role))
         try:
             submission = parse_submission(call.arguments)
         except AgentError as error:
             self.rejected = error.cause
             return self._answer(call, ok=False, text=f"Error: {error.detail}", role=role)
         self.rejected = ""
-        ruling = await self._review(ProposedSubmission(call.id, submission), "submission", call.id)
-        if ruling.kind == "deny":
-            return self._answer(call, ok=False, text=ruling.feedback, role=role, executed=False)
-        self.submission = submission
+        ruling = await self.panel.review(ProposedSubmission(call.id, submission), "submission", call.id)
+        if ruling.kind in ("deny", "conclude"):
+            return self._stand_in(call, ruling, role)
         answer = self._answer(call, ok=True, text="Submission accepted.", role=role)
-        self._add(Final(submission=submission.model_dump(), forced=ruling.kind == "forced", role=role))
+        self._accept(submission, role, forced=ruling.kind == "forced")
         return answer
 
-    async def _review(self, event: GuardEvent, on: str, call_id: str = "") -> Ruling:
-        """Let every guard rule in order. The first denial or stop decides; rewrites and forces are kept."""
-        decided = ALLOW
-        for guard in self.guards:
-            before = self.toolbox.reads
-            ruling = await guard.review(event, self)
-            if ruling.kind == "allow":
-                continue
-            self.firings[guard.name] = self.firings.get(guard.name, 0) + 1
-            self._add(
-                GuardFired(
-                    guard=guard.name,
-                    ruling=ruling.kind,
-                    on=on,
-                    call_id=call_id,
-                    feedback=ruling.feedback,
-                    reads=self.toolbox.reads - before,
+    def _accept(self, submission: Submission, role: str, forced: bool) -> None:
+        self.submission = submission
+        self.record(Final(submission=submission.model_dump(), forced=forced, role=role))
+
+    async def _fitted(self, messages: list[Message], role: str) -> Sequence[Message]:
+        """The messages as they are sent: after the guards, and cut to the context window."""
+        room = self.context.room(self.tools(role))
+        size = size_of(messages)
+        ruling = await self.panel.review(ProposedModelCall(messages, size, room), "model_call")
+        compacted = ruling.replacement if ruling.kind == "rewrite" else messages
+        sent = self.context.fit(compacted, room)
+        for by, before, after in (("guard", messages, compacted), ("window", compacted, sent)):
+            lost = [i for i in shortened(before, after) if i not in self._reduced] if before != after else []
+            if lost:
+                self._reduced.update(lost)
+                self.record(
+                    ContextReduced(
+                        call_ids=lost,
+                        by=by,
+                        tokens_before=size,
+                        tokens_after=size_of(sent),
+                        limit=room,
+                        role=role,
+                    )
                 )
-            )
-            if ruling.kind == "stop":
-                raise AgentError("stopped_by_guard", f"{guard.name}: {ruling.feedback}")
-            if ruling.kind == "deny":
-                return ruling
-            decided = ruling
-            if ruling.kind == "rewrite":
-                event = rewritten(event, ruling.replacement)
-        return decided
+        return sent
 
     def _record_reply(self, reply: ModelReply, role: str) -> None:
         usage = reply.usage.model_copy(update={"calls": 1})
         self.budget.charge(usage)
         self.planted.extend(reply.planted)
-        self._add(
+        self.record(
             ModelCall(
                 model=self.model.name,
                 input_tokens=usage.input_tokens,
@@ -241,7 +325,7 @@ class Session:
             )
         )
         if reply.text or reply.reasoning:
-            self._add(AssistantMessage(text=reply.text, reasoning=reply.reasoning, role=role))
+            self.record(AssistantMessage(text=reply.text, reasoning=reply.reasoning, role=role))
 
     def _renamed(self, call: RequestedCall) -> RequestedCall:
         """Give a call the short id by which the agent can cite it."""
@@ -250,42 +334,11 @@ class Session:
 
     def _answer(self, call: RequestedCall, *, ok: bool, text: str, role: str, executed: bool = True) -> str:
         shown = f"[{call.id}] {text}"
-        self._add(
+        self.record(
             ToolResult(call_id=call.id, name=call.name, ok=ok, text=shown, executed=executed, role=role)
         )
         return shown
 
-    def _add(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
+        """Append an event to the trace, now."""
         self.trace.add(event, at=round(self.elapsed, 3))
-
-
-def assistant_message(text: str, calls: Sequence[RequestedCall]) -> Message:
-    """The model's answer as a chat message."""
-    message: Message = {"role": "assistant", "content": text}
-    if calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in calls
-        ]
-    return message
-
-
-def arguments_of(call: RequestedCall) -> dict[str, Any]:
-    """The call's arguments as the trace keeps them; text that is no JSON object is kept under `_raw`."""
-    try:
-        parsed = json.loads(call.arguments or "{}")
-    except ValueError:
-        return {"_raw": call.arguments}
-    return parsed if isinstance(parsed, dict) else {"_raw": call.arguments}
-
-
-def rewritten(event: GuardEvent, replacement: Any) -> GuardEvent:
-    """The event as the next guard sees it after a rewrite."""
-    match event:
-        case ProposedModelCall():
-            return ProposedModelCall(replacement)
-        case ProposedToolCall(call_id, name, _, mutating):
-            return ProposedToolCall(call_id, name, replacement, mutating)
-        case ObservedToolResult(call_id, name, args, ok, _, mutating):
-            return ObservedToolResult(call_id, name, args, ok, replacement, mutating)
-    return event

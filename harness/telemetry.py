@@ -15,6 +15,11 @@ from harness.cluster import Manifest
 Severity = Literal["critical", "warning", "info", "none"]
 
 
+_ENTITY_LABELS = (
+    "service_name", "service", "pod", "deployment", "horizontalpodautoscaler", "instance", "job", "namespace",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One alert as the Prometheus API reports it."""
@@ -36,7 +41,7 @@ class Alert:
     @property
     def entity(self) -> str:
         """The affected thing: the first of the labels that the official tools look at."""
-        for label in ("service_name", "service", "pod", "deployment", "instance", "job", "namespace"):
+        for label in _ENTITY_LABELS:
             if label in self.labels:
                 return self.labels[label]
         return ""
@@ -119,8 +124,9 @@ class Telemetry(Protocol):
         end: float | None = None,
         contains: str = "",
         limit: int = 200,
+        severity: str = "",
     ) -> Sequence[LogRecord]:
-        """The newest `limit` matching records, oldest first."""
+        """The newest `limit` matching records, oldest first; of all severities unless one is named."""
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
         """Aggregated traces of the window."""

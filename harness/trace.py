@@ -23,11 +23,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     i: int = -1
     t: float = 0.0
     role: str = "agent"
-    """Which role of a team acted."""
+    """Which role of a team, or phase of a state machine, acted."""
 
 
 class SystemMessage(Event, frozen=True, kw_only=True, tag="system"):
     text: str
+    tools: list[str] | None = None
+    """Tools of the role that is opened; None means all."""
 
 
 class UserMessage(Event, frozen=True, kw_only=True, tag="user"):
@@ -73,21 +75,57 @@ class ToolResult(Event, frozen=True, kw_only=True, tag="tool_result"):
     ok: bool
     text: str
     executed: bool = True
-    """False when a guard answered instead of the tool."""
+    """False when a guard, or the limits of the agent's role, answered instead of the tool."""
 
 
 class GuardFired(Event, frozen=True, kw_only=True, tag="guard"):
-    """A guard did something else than allow."""
+    """A guard did something else than allow, or spent reads of its own before it allowed."""
 
     guard: str
     ruling: str
-    """rewrite | deny | stop | forced."""
+    """allow | rewrite | deny | answer | stop | forced | conclude."""
     on: str
     """What it ruled on: model_call | tool_call | tool_result | submission | silence."""
     call_id: str = ""
     feedback: str = ""
     reads: int = 0
     """Read calls that the guard made on its own."""
+    undone: list[str] = []
+    """Calls whose changes the guard put back."""
+
+
+class ContextReduced(Event, frozen=True, kw_only=True, tag="context_reduced"):
+    """From here on the model no longer reads these tool results as they were."""
+
+    call_ids: list[str]
+    """Results that are left out or shortened from this request on."""
+    by: str
+    """`window`: they did not fit. `guard`: a guard compacted the conversation."""
+    tokens_before: int
+    """Estimated size of the whole conversation."""
+    tokens_after: int
+    """Estimated size of what was sent."""
+    limit: int | None = None
+
+
+class AgentMessage(Event, frozen=True, kw_only=True, tag="agent_message"):
+    """One role of a team hands the work to another; `text` is all that the receiver reads of it."""
+
+    sender: str
+    receiver: str
+    text: str
+    evidence: list[str] = []
+    """Ids of tool calls that the sender names as evidence."""
+
+
+class PhaseChange(Event, frozen=True, kw_only=True, tag="phase_change"):
+    """A state machine leaves one phase for another because of the outcome that the model declared."""
+
+    source: str
+    target: str
+    outcome: str
+    text: str = ""
+    """What the model says about the phase that it leaves."""
 
 
 class Final(Event, frozen=True, kw_only=True, tag="final"):
@@ -102,6 +140,16 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
 
     how: str
     detail: str = ""
+
+
+class ProgramOutput(Event, frozen=True, kw_only=True, tag="program_output"):
+    """The end of what an external agent's program wrote, for the reader of a report."""
+
+    observer: ClassVar[bool] = True
+    stream: str
+    """stdout | stderr."""
+    text: str
+    total_bytes: int
 
 
 class AlertsObserved(Event, frozen=True, kw_only=True, tag="alerts_observed"):
@@ -119,8 +167,12 @@ AnyEvent = (
     | ToolCall
     | ToolResult
     | GuardFired
+    | AgentMessage
+    | PhaseChange
+    | ContextReduced
     | Final
     | Ended
+    | ProgramOutput
     | AlertsObserved
 )
 

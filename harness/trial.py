@@ -2,7 +2,8 @@
 
     1. The environment starts the scenario: healthy, then injected, then confirmed active.
     2. The agent works through a session (budgets, guards, trace) until it submits or is stopped.
-    3. The environment decides the verdict from alerts, the faults' predicates and a diff of objects.
+    3. The environment decides the verdict from alerts, the faults' predicates and a diff of objects; on recorded
+       data, where nothing can be remediated, there is none.
     4. The diagnosis is scored against the ground truth.
     5. The trace is labelled with MAST modes.
 
@@ -14,22 +15,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.budget import Budget, BudgetConfig
+from harness.context import ContextConfig
 from harness.errors import CAUSES, AgentError, TrialError
 from harness.mast.classify import classify
+from harness.operator_channel import OperatorChannel
 from harness.protocols import Agent, Environment, Guard, Model
-from harness.records import Score, TrialRecord, TrialSpec, Verdict
+from harness.records import Score, TrialRecord, TrialSpec, Variant, Verdict
 from harness.scoring.diagnosis import score_diagnosis
 from harness.scoring.matcher import root_groups
 from harness.session import Session
 from harness.tools.toolbox import Toolbox
 from harness.trace import AlertsObserved, Ended, ToolCall, ToolResult, TraceWriter, encode, of_type
 from scenarios.faults import injected_objects
-from scenarios.schema import Scenario
+from scenarios.schema import GroundTruthPolicy, Scenario
 
 NO_SCORE = Score(recall=0, precision=0, f1=0, recall_strict=0, mutation_recall=0)
 
@@ -52,8 +55,12 @@ class Setting:
     guards: Callable[[], Sequence[Guard]]
     prompt_additions: Sequence[str]
     budget: BudgetConfig
+    context: ContextConfig = field(default_factory=ContextConfig)
+    variant: Variant = "plain"
     max_attempts: int = 2
     """Attempts for causes that errors.CAUSES marks for retry."""
+    ground_truth: GroundTruthPolicy = "corrected"
+    """Which ground truth is scored."""
 
 
 async def run_trial(spec: TrialSpec, setting: Setting) -> TrialOutput:
@@ -78,6 +85,7 @@ class Attempt:
         self.budget = Budget(setting.budget)
         self.session: Session | None = None
         self.agent_seconds = 0.0
+        self.can_act = True
 
     async def run(self) -> TrialOutput:
         """Start, work, decide, score, label."""
@@ -88,8 +96,9 @@ class Attempt:
             failure = await self._work(environment)
             if failure is None or CAUSES[failure.cause].grade == "zero":
                 self._observe_alerts(environment)
-                verdict = await environment.verdict()
-                self._observe_alerts(environment)
+                if self.can_act:
+                    verdict = await environment.verdict()
+                    self._observe_alerts(environment)
         except TrialError as error:
             failure = error
         finally:
@@ -99,12 +108,14 @@ class Attempt:
     async def _work(self, environment: Environment) -> TrialError | None:
         """Steps 1 and 2; the error that ended the agent's work, if any."""
         briefing = await environment.start(self.setting.scenario, self.spec.seed)
+        self.can_act = briefing.can_act
         toolbox = Toolbox(
             environment.cluster,
             environment.telemetry,
             briefing.namespaces,
             allow_actions=briefing.can_act,
         )
+        ambiguity = self.setting.scenario.ambiguity if self.setting.variant == "ambiguous" else None
         self.session = Session(
             environment=environment,
             toolbox=toolbox,
@@ -113,8 +124,10 @@ class Attempt:
             budget=self.budget,
             trace=self.trace,
             system=system_prompt(self.setting.prompt_additions),
-            task=task_prompt(briefing),
+            task=task_prompt(briefing, ambiguity.request if ambiguity else ""),
             seed=self.spec.seed,
+            context_tokens=self.setting.context.tokens or self.setting.model.context_window(),
+            channel=OperatorChannel(ambiguity) if ambiguity else None,
         )
         self._observe_alerts(environment)
         failure: TrialError | None = None
@@ -141,7 +154,7 @@ class Attempt:
         """Step 4; zero where nothing was submitted."""
         if self.session is None or self.session.submission is None:
             return NO_SCORE
-        truth = self.setting.scenario.scored_ground_truth()
+        truth = self.setting.scenario.scored_ground_truth(self.setting.ground_truth)
         roots = root_groups(truth.groups, truth.aliases)
         return score_diagnosis(
             self.session.submission.diagnosis, roots, injected_objects(self.setting.scenario)
@@ -150,7 +163,7 @@ class Attempt:
     def _record(self, failure: TrialError | None, verdict: Verdict | None, wall: float) -> TrialRecord:
         excluded = failure is not None and CAUSES[failure.cause].grade == "exclude"
         session, events = self.session, self.trace.events
-        denied = sum(not result.executed for result in of_type(events, ToolResult))
+        denied = sum(not result.executed and not result.ok for result in of_type(events, ToolResult))
         return TrialRecord(
             spec=self.spec,
             status="excluded" if excluded else "failed" if failure else "scored",
@@ -158,11 +171,13 @@ class Attempt:
             detail=failure.detail if failure else "",
             attempts=self.number,
             submission=session.submission if session else None,
+            can_act=self.can_act,
             verdict=verdict,
             score=None if excluded else self._score(),
             labels=() if excluded else classify(events),
             planted=tuple(session.planted) if session else (),
             usage=self.budget.usage,
+            usage_source=session.usage_source if session else "measured",
             turns=self.budget.usage.calls,
             tool_calls=sum(1 for _ in of_type(events, ToolCall)),
             denied_calls=denied,

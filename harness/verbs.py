@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from harness.config import ExperimentConfig
+from harness import verbs_inference, verbs_itbench
+from harness.errors import ConfigurationError, Problem
+from harness.mast import verb as mast
+from harness.mast.calibration import verb as calibration
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+SELECTOR = "ids, or all, sre, finops, clean, lite35, tag:NAME, complexity:LEVEL, class:LETTER, fault:ID"
 scenarios_app = typer.Typer(no_args_is_help=True, help="The catalogue of incidents.")
 app.add_typer(scenarios_app, name="scenarios")
+app.command()(verbs_inference.compare)
+app.command()(verbs_inference.fork)
+app.command()(verbs_itbench.score)
+app.command()(verbs_itbench.export)
+scenarios_app.command("import")(verbs_itbench.import_scenarios)
+scenarios_app.command("lint")(verbs_itbench.lint)
+app.command()(mast.classify)
+app.add_typer(calibration.app, name="calibrate")
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Directory of a stored run.")]) -> int:
+def report(
+    run: Annotated[Path | None, typer.Argument(help="Directory of a stored run.")] = None,
+    study: Annotated[str, typer.Option(help="Re-analyse a published study instead.")] = "",
+) -> int:
     """Rebuild the report of a run from its records, without running anything."""
+    if study:
+        from harness.report.study import analyse, render
+
+        typer.echo(render(analyse(study)))
+        return 0
+    if run is None:
+        raise ConfigurationError(Problem("report", "expected the directory of a run, or --study NAME"))
     from harness.report import print_contrasts, write_reports
     from harness.store import RunDirectory
 
@@ -29,81 +50,36 @@ def report(run: Annotated[Path, typer.Argument(help="Directory of a stored run."
 
 
 @app.command()
-def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories; the first is the reference.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+def serve(
+    scenario: Annotated[int, typer.Option(help="Id of the incident.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same incident.")] = 0,
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 takes any that is free.")] = 0,
+    turns: Annotated[int, typer.Option(help="Calls of tools before the incident ends.")] = 100,
+    seconds: Annotated[float, typer.Option(help="Seconds on the incident's clock before it ends.")] = 7200,
 ) -> int:
-    """Compare runs, paired where they can be; what cannot be compared is refused with its reason."""
-    import json
+    """Play one incident with an agent that you connect by hand over MCP."""
+    from harness.budget import BudgetConfig
+    from harness.serve import outcome_lines, serve_incident
 
-    from harness.report.compare import compare as compare_runs
-    from harness.report.compare import print_comparison
-
-    results = compare_runs(runs)
-    if as_json:
-        typer.echo(json.dumps(results, indent=2))
-    else:
-        print_comparison(results)
-    return 0 if any(one["entries"] for one in results["comparisons"]) else 2
-
-
-@app.command()
-def fork(
-    trial: Annotated[str, typer.Argument(help="Id of a stored trial.")],
-    run: Annotated[Path, typer.Option(help="Run directory that holds it.")],
-    at: Annotated[int, typer.Option(help="Event of its trace; the turn that led to it is decided anew.")],
-    arm: Annotated[list[str] | None, typer.Option(help="Arm of that run, or an intervention.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Continuations per arm.")] = 5,
-    same_seed: Annotated[bool, typer.Option(help="Ask the model with the stored trial's seed.")] = False,
-    run_dir: Annotated[Path | None, typer.Option(help="Where forks go; the same directory resumes.")] = None,
-    executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
-) -> int:
-    """Continue a stored trial from an event, under an arm and as an unmodified re-roll."""
-    from harness.config import parse_config
-    from harness.store import RunDirectory
-
-    stored = RunDirectory(run).read_plan().config
-    arms = dict(stored["arms"])
-    for name in arm or ():
-        arms.setdefault(name, [name])
-    settings = {"run": str(run), "trials": [trial], "at": at, "arms": arm or [], "same_seed": same_seed}
-    where = run_dir or run / "forks" / f"{trial}-e{at}-{'-'.join(arm or ['reroll'])}-{repeats}"
-    own = {
-        "name": "fork",
-        "question": f"What would have happened to {trial} from event {at} on?",
-        "arms": arms,
-        "repeats": 1 if same_seed else repeats,
-        "fork": settings,
-        "executor": {"kind": executor},
-        "run_dir": str(where),
-    }
-    return print_forks(parse_config({**stored, **own}))
-
-
-def print_forks(config: ExperimentConfig) -> int:
-    """Run forks and print what they say."""
-    from harness.forks.analysis import report as page
-    from harness.forks.run import run_forks
-
-    outcome = run_forks(config)
-    typer.echo(page(outcome.results), nl=False)
-    typer.echo(f"report: {outcome.run_dir / 'forks.md'}", err=True)
-    return 1 if outcome.unaccounted else 0
+    budget = BudgetConfig(turns=turns, seconds=seconds)
+    record = serve_incident(scenario, seed, port, budget, lambda line: typer.echo(line, err=True))
+    typer.echo("\n".join(outcome_lines(record)))
+    return 0
 
 
 @scenarios_app.command("list")
 def list_scenarios(
-    select: Annotated[str, typer.Argument(help="all, tag:NAME, complexity:LEVEL")] = "all",
+    select: Annotated[list[str] | None, typer.Argument(help=SELECTOR)] = None,
 ) -> int:
-    """List scenarios: id, application, complexity, faults, class of known conflict."""
+    """List scenarios: id, application, complexity, faults, class of known conflict, and what was repaired."""
     from rich.console import Console
     from rich.table import Table
 
     from scenarios.loader import catalogue
 
-    table = Table("id", "application", "complexity", "faults", "class", "tags")
-    for scenario in catalogue().select(select):
-        faults = "\n".join(injection.fault for injection in scenario.injections())
+    table = Table("id", "application", "complexity", "faults", "class", "tags", "repaired")
+    for scenario in catalogue().select(select or ["all"]):
+        faults = "\n".join(injection.fault for injection in scenario.injections()) or "(false alarm)"
         table.add_row(
             str(scenario.id),
             scenario.application,
@@ -111,9 +87,53 @@ def list_scenarios(
             faults,
             scenario.conflict.kind,
             ", ".join(scenario.tags),
+            "yes" if scenario.repaired else "",
         )
-    Console().print(table)
+    Console(width=max(150, Console().width)).print(table)
     return 0
+
+
+@scenarios_app.command("export")
+def export_scenario(
+    scenario_id: Annotated[int, typer.Argument(metavar="ID")],
+    to: Annotated[Path, typer.Option(help="Directory that gets Scenario-ID.")],
+    minutes: Annotated[int, typer.Option(help="Length of the recording.")] = 30,
+    scale: Annotated[float, typer.Option(help="Multiplies recorded requests and log lines.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the simulated cluster.")] = 0,
+) -> int:
+    """Play an incident and write it in the layout of ITBench-Lite, ground truth included."""
+    from harness.environments.snapshot.recording import export
+    from scenarios.loader import catalogue
+
+    typer.echo(export(catalogue().get(scenario_id), to, minutes, scale, seed))
+    return 0
+
+
+@scenarios_app.command("snapshots")
+def list_snapshots(
+    root: Annotated[Path, typer.Argument(help="Directory of Scenario-N folders.")],
+    index: Annotated[bool, typer.Option(help="Read all evidence, not only the ground truths.")] = False,
+    cache_dir: Annotated[Path | None, typer.Option(help="Where indexes are kept.")] = None,
+) -> int:
+    """List recorded scenarios with everything that is wrong in their files; 1 when anything is."""
+    from harness.environments.snapshot.inspection import inspect
+
+    return inspect(root, index, cache_dir)
+
+
+@scenarios_app.command("validate")
+def validate_scenarios(
+    select: Annotated[list[str] | None, typer.Argument(help=SELECTOR)] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one per processor.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated clusters.")] = 7,
+) -> int:
+    """Play scenarios on the simulated cluster: whether each is what it says. Exit code 1 when one is not."""
+    from harness.validation import validate
+    from harness.validation.table import print_reports
+
+    reports = validate(select or ["all"], jobs=jobs, seed=seed)
+    print_reports(reports)
+    return 0 if all(report.ok for report in reports) else 1
 
 
 @scenarios_app.command("show")

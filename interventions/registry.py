@@ -1,7 +1,8 @@
 """Finds interventions by name and builds them for a trial.
 
-A name is a structural guard of STRUCTURAL, a file in `prompt/`, or a dotted path `package.module:GuardClass`.
-Owns: the lookup, the check of an arm's composition, content hashes. Does not own: what a guard does.
+A name is a guard, its placebo `NAME_placebo`, a file in `prompt/`, or a dotted path `package.module:GuardClass`.
+Owns: the lookup, the check of an arm's composition and of twins against their guards, content hashes. Does not
+own: what a guard does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -21,10 +23,26 @@ from harness.errors import ConfigurationError, Problem
 from harness.plugins import load_class
 from harness.protocols import Guard
 
-STRUCTURAL = {
-    "verifier_gate": "interventions.structural.verifier_gate:VerifierGate",
-    "placebo": "interventions.structural.placebo:Placebo",
+GUARDS = {
+    name: f"interventions.structural.{name}:{class_name}"
+    for name, class_name in (
+        ("loop_guard", "LoopGuard"),
+        ("termination_fsm", "TerminationFsm"),
+        ("clarification_branch", "ClarificationBranch"),
+        ("action_validation", "ActionValidation"),
+        ("context_ledger", "ContextLedger"),
+        ("no_regression", "NoRegression"),
+        ("iteration_cap", "IterationCap"),
+        ("evidence_citation", "EvidenceCitation"),
+        ("verifier_gate", "VerifierGate"),
+    )
 }
+"""The guards under study; each has a twin `NAME_prompt` and a placebo `NAME_placebo`."""
+PLACEBO = "interventions.structural.placebo:Placebo"
+_PLACEBO_OF = "_placebo"
+STRUCTURAL = GUARDS | {name + _PLACEBO_OF: PLACEBO for name in GUARDS} | {"placebo": PLACEBO}
+SHARED_CODE = ("interventions.structural.base", "harness.evidence")
+"""Modules beside its own that decide what a guard does; part of its hash."""
 
 
 class Item(BaseModel):
@@ -95,6 +113,7 @@ def load(name: str, parameters: Mapping[str, Any] | None = None) -> Intervention
             where = f"interventions.{name}"
             raise ConfigurationError(Problem(where, "a prompt intervention takes no parameters"))
         text = load_text(name)
+        require_twin(text)
         return Intervention(name, "prompt", text.targets, digest(text.model_dump_json()), text=text)
     if name not in STRUCTURAL and ":" not in name:
         known = sorted([*STRUCTURAL, *prompt_names()])
@@ -106,26 +125,72 @@ def load(name: str, parameters: Mapping[str, Any] | None = None) -> Intervention
                 f"did you mean {near[0]}?" if near else "",
             )
         )
+    return load_guard(name, dict(parameters or {}))
+
+
+def load_guard(name: str, parameters: dict[str, Any]) -> Intervention:
+    """The structural intervention of that name. Raises ConfigurationError for bad parameters."""
+    if STRUCTURAL.get(name) == PLACEBO:
+        parameters.setdefault(
+            "shadows", name.removesuffix(_PLACEBO_OF) if name != "placebo" else "verifier_gate"
+        )
+        require_shadowable(name, parameters)
     guard_class = load_class("intervention", name, STRUCTURAL)
     try:
-        settings = guard_class.Parameters.model_validate(dict(parameters or {}))
+        settings = guard_class.Parameters.model_validate(parameters)
     except ValidationError as error:
         raise ConfigurationError(validation_problems(f"interventions.{name}", error)) from None
-    code = inspect.getsource(inspect.getmodule(guard_class) or guard_class)
+    code = [inspect.getsource(inspect.getmodule(guard_class) or guard_class)]
+    code += [inspect.getsource(import_module(shared)) for shared in SHARED_CODE]
     return Intervention(
         name,
         "structural",
         guard_class.targets,
-        digest(code + settings.model_dump_json()),
+        digest("".join(code) + settings.model_dump_json()),
         guard_class=guard_class,
         parameters=settings,
     )
 
 
+def require_shadowable(name: str, parameters: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError unless a placebo names a guard and parameters that the guard takes."""
+    shadows = parameters["shadows"]
+    where = f"interventions.{name}.shadows"
+    if shadows not in GUARDS:
+        near = difflib.get_close_matches(str(shadows), GUARDS, n=1)
+        what = f"unknown guard {shadows!r}; expected one of {', '.join(GUARDS)}"
+        raise ConfigurationError(Problem(where, what, f"did you mean {near[0]}?" if near else ""))
+    guard_class = load_class("guard", shadows, GUARDS)
+    try:
+        guard_class.Parameters.model_validate(parameters.get("guard", {}))
+    except ValidationError as error:
+        raise ConfigurationError(validation_problems(f"interventions.{name}.guard", error)) from None
+
+
+def require_twin(text: PromptText) -> None:
+    """Raise ConfigurationError where a twin does not carry the items of its guard, each by id and text."""
+    if text.twin_of is None:
+        return
+    where = f"interventions/prompt/{text.name}.yaml"
+    if text.twin_of not in GUARDS:
+        raise ConfigurationError(Problem(where, f"twin_of: unknown guard {text.twin_of!r}"))
+    guard_class = load_class("guard", text.twin_of, GUARDS)
+    wanted, found = dict(guard_class.content), {item.id: item.text for item in text.items}
+    drifted = [
+        Problem(f"{where} items.{item}", f"found {found.get(item)!r}; the guard has {wanted.get(item)!r}")
+        for item in [*wanted, *(extra for extra in found if extra not in wanted)]
+        if wanted.get(item) != found.get(item)
+    ]
+    if tuple(text.targets) != tuple(guard_class.targets):
+        drifted.append(Problem(f"{where} targets", f"expected {', '.join(guard_class.targets)}"))
+    if drifted:
+        raise ConfigurationError(drifted)
+
+
 def compose(
     arm: str, names: Sequence[str], parameters: Mapping[str, Mapping[str, Any]]
 ) -> list[Intervention]:
-    """The interventions of an arm, in the order in which they act.
+    """The interventions of an arm, in the order in which they act: the order in which the arm lists them.
 
     Raises ConfigurationError, listing everything that is wrong with the arm.
     """
@@ -139,11 +204,36 @@ def compose(
                 problem._replace(where=f"arms.{arm}" if problem.where == "arms" else problem.where)
                 for problem in error.problems
             )
-    for name in {name for name in names if list(names).count(name) > 1}:
+    for name in sorted({name for name in names if list(names).count(name) > 1}):
         problems.append(Problem(f"arms.{arm}", f"{name} appears twice"))
+    problems.extend(conflicts(arm, loaded))
     if problems:
         raise ConfigurationError(problems)
     return loaded
+
+
+def conflicts(arm: str, members: Sequence[Intervention]) -> list[Problem]:
+    """Why interventions cannot be in one arm: two of them own the same decision, or a placebo stands beside
+    the guard that it shadows."""
+    guards = [one for one in members if one.kind == "structural"]
+    problems = []
+    for place, one in enumerate(guards):
+        for other in guards[place + 1 :]:
+            both = owned(one) & owned(other)
+            if both and one.name != other.name:
+                what = f"{one.name} and {other.name} cannot be in one arm: both own the {', '.join(sorted(both))}"
+                problems.append(Problem(f"arms.{arm}", what, "keep one of them"))
+        shadow = getattr(one.parameters, "shadows", None)
+        if shadow in [other.name for other in guards]:
+            what = f"{one.name} stands beside {shadow}, whose trigger it shadows"
+            problems.append(Problem(f"arms.{arm}", what, "give the placebo an arm of its own"))
+    return problems
+
+
+def owned(one: Intervention) -> frozenset[str]:
+    """What a guard decides alone in its arm."""
+    decisions: frozenset[str] = getattr(one.guard_class, "owns", frozenset())
+    return decisions
 
 
 def digest(text: str) -> str:

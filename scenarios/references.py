@@ -27,6 +27,8 @@ def reference_problems(source: Source) -> list[Problem]:
     found = list(_application(source))
     for part in ("ground_truth", "corrected"):
         found.extend(_ground_truth(source, (part,)))
+    if _lacks_truth(source):
+        found.append(source.problem((), "no group in ground_truth or corrected; expected a root cause"))
     found.extend(_disruptions(source))
     found.extend(_solutions(source))
     return found
@@ -37,6 +39,12 @@ def _application(source: Source) -> Iterator[Problem]:
     if isinstance(name, str) and name not in application_names():
         hint = suggestion(name, application_names())
         yield source.problem(("application",), f"found {name!r}; expected a known application", hint)
+
+
+def _lacks_truth(source: Source) -> bool:
+    """Whether something is broken and no ground truth says what. A false alarm has no root cause."""
+    truths = (source.data.get(part) for part in ("ground_truth", "corrected"))
+    return bool(source.data.get("disruptions")) and not any(_get(truth, "groups") for truth in truths)
 
 
 def _ground_truth(source: Source, root: FieldPath) -> Iterator[Problem]:

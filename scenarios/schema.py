@@ -46,6 +46,8 @@ class PlannedInjection(Model):
     """ITBench id of the fault mechanism."""
     args: dict[str, Any] = Field(default_factory=dict)
     """The fault's arguments, as in ITBench's fault index."""
+    repaired: str = ""
+    """What was changed so that the injection has its intended effect; empty where it is as published."""
 
 
 class PlannedWaiter(Model):
@@ -96,6 +98,20 @@ class Edge(Model):
 
     source: str
     target: str
+    condition: str = ""
+    """What holds at the source, in the published file's words."""
+    effect: str = ""
+    """What that does to the target."""
+
+
+class DescribedFault(Model):
+    """One entry of the published fault list, in its words."""
+
+    condition: str
+    category: str = ""
+    mechanism: str = ""
+    group: str = ""
+    """Empty where the published file names none."""
 
 
 class GroupAlert(Model):
@@ -115,6 +131,8 @@ class GroundTruth(Model):
     propagations: tuple[Edge, ...] = ()
     """In causal order."""
     alerts: tuple[GroupAlert, ...] = ()
+    faults: tuple[DescribedFault, ...] = ()
+    """Not one per injection: some files list symptoms first and the cause last."""
     reason: str = ""
     """Corrected ground truth only: what was wrong with the published one."""
 
@@ -150,6 +168,25 @@ class Alternative(Model):
     note: str = ""
 
 
+class OperatorAnswer(Model):
+    """One thing that the person who opened an underspecified incident can tell."""
+
+    about: tuple[str, ...] = Field(min_length=1)
+    """Lower-case words of a question that this answers."""
+    answer: str
+    """About intent, affected users or limits; never about the cause."""
+
+
+class Ambiguity(Model):
+    """The incident as an underspecified request, with an operator who can be asked."""
+
+    request: str
+    """What the agent is told instead of the application's namespace."""
+    answers: tuple[OperatorAnswer, ...] = Field(min_length=1)
+    otherwise: str
+    """The answer to any other question."""
+
+
 class Scenario(Model):
     """One incident, keyed by (universe, version, id)."""
 
@@ -161,7 +198,8 @@ class Scenario(Model):
     application: str
     application_options: dict[str, Any] = Field(default_factory=dict)
     category: Literal["sre", "finops"]
-    complexity: Literal["low", "medium", "high"]
+    complexity: Literal["low", "medium", "high", "unknown"]
+    """As the published index labels it; `unknown` for snapshots, which carry no index."""
     tags: tuple[str, ...]
     conflict: Conflict = Conflict()
     disruptions: tuple[Disruption, ...] = ()
@@ -169,13 +207,26 @@ class Scenario(Model):
     alerts: tuple[str, ...] = ()
     """Alert names that the published index declares."""
     expected_alerts: tuple[ExpectedAlert, ...] = ()
-    ground_truth: GroundTruth
-    """As published."""
+    ground_truth: GroundTruth = GroundTruth()
+    """As published; empty where nothing is (class N)."""
     corrected: GroundTruth | None = None
-    """Present where the published one contradicts the injection (class A)."""
+    """Present where the published one contradicts the injection (class A), misses one of its causes or does not
+    exist (class N)."""
     solutions: tuple[tuple[Alternative, ...], ...] = ()
+    ambiguity: Ambiguity | None = None
+    """The ambiguous variant, where the scenario has one."""
     notes: tuple[str, ...] = ()
     """What differs from the published scenario, and why."""
+
+    @property
+    def repaired(self) -> bool:
+        """Whether an injection differs from the published one, which would have no effect."""
+        return any(planned.repaired for planned in self.injections())
+
+    @property
+    def false_alarm(self) -> bool:
+        """Nothing is broken: the right action is none."""
+        return not self.disruptions
 
     @property
     def key(self) -> str:
@@ -194,7 +245,8 @@ class Scenario(Model):
             yield from disruption.injections
 
     def scored_ground_truth(self, policy: GroundTruthPolicy = "corrected") -> GroundTruth:
-        """The ground truth that a policy scores: `corrected` falls back to the published one."""
-        if policy == "corrected" and self.corrected is not None:
+        """The ground truth that a policy scores; where there is only one, it is that one."""
+        published = self.ground_truth.groups or self.corrected is None
+        if self.corrected is not None and (policy == "corrected" or not published):
             return self.corrected
         return self.ground_truth

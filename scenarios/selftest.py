@@ -4,9 +4,13 @@
     active      every fault is confirmed, and the alerts that its mechanism implies fire
     solution    each accepted alternative of the documented solution leads to an all-clear verdict
     undo        every object is as it was before the injection
-    controls    doing nothing, restarting everything and deleting the workload are not all clear
+    answer      an agent that knows the answer scores 1 and remediates, in a real trial
+    controls    none of the control agents (`scenarios.controls`) is all clear
 
-Owns: the checks and their report. Does not own: environments and tools, which the caller makes; each check
+In a false alarm nothing is broken: doing nothing is all clear, every other control is not, and the agent that knows
+the answer blames nothing.
+
+Owns: the checks and their report. Does not own: environments, tools and trials, which the caller makes; each check
 plays in a fresh environment, so a broken one cannot hide another.
 """
 
@@ -18,16 +22,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from harness.cluster import ClusterError, ObjectRef, rollout_restart, wait_until
+from harness.cluster import ClusterError, wait_until
 from harness.errors import HarnessError
 from harness.protocols import Environment
+from harness.records import TrialRecord
 from harness.scoring.collateral import damage, observe
 from harness.scoring.verdict import Baseline
 from harness.telemetry import Alert
+from scenarios.controls import CONTROLS, Act
 from scenarios.faults import Injection, fault_of, undo
-from scenarios.faults.base import find
-from scenarios.faults.feature_flags import FLAG_DAEMON
-from scenarios.faults.waiters import ROLLOUT_S, RestartKubernetesWorkload
+from scenarios.faults.waiters import ROLLOUT_S
 from scenarios.schema import ExpectedAlert, Scenario, Step
 
 ALERTS_S = 1200.0
@@ -37,7 +41,6 @@ BACKGROUND = re.compile(
     "Watchdog|InfoInhibitor|TargetDown|NodeCPUHighUsage|NodeSystemSaturation|CPUThrottlingHigh|KubeAPI.*|etcd.*"
 )
 """Alerts that clusters have without any fault (facts/itbench.md, appendix B)."""
-WORKLOAD_KINDS = ("Deployment", "StatefulSet")
 
 
 class PlayedEnvironment(Environment, Protocol):
@@ -84,6 +87,8 @@ class Stage(NamedTuple):
 
 MakeStage = Callable[[Scenario], Awaitable[Stage]]
 """Starts the scenario in a fresh environment: deployed, injected, confirmed."""
+RunAnswer = Callable[[Scenario], Awaitable[TrialRecord]]
+"""Runs a whole trial of an agent that knows the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,9 @@ class Check:
     name: str
     ok: bool
     detail: str = ""
-    """What was found; for controls, which parts of the verdict caught it."""
+    """What was found."""
+    caught: tuple[str, ...] = ()
+    """Controls only: the parts of the verdict that caught it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +124,27 @@ class CheckFailedError(Exception):
     """A check found something wrong."""
 
 
-async def check_scenario(scenario: Scenario, make_stage: MakeStage) -> ScenarioReport:
+async def check_scenario(scenario: Scenario, make_stage: MakeStage, run_answer: RunAnswer) -> ScenarioReport:
     """Play a scenario in every way that its file promises, and in some that must not work."""
-    bodies: dict[str, Body] = {"active": _active}
+    bodies: dict[str, Body] = {"healthy": _healthy, "active": _active}
     bodies |= {name: partial(_remedied, steps=steps) for name, steps in _ways(scenario)}
     bodies["undo"] = _undone
-    controls = {"nothing": _nothing, "restart_everything": _restart_all, "delete_workload": _delete_workload}
-    bodies |= {name: partial(_caught, act=act) for name, act in controls.items()}
     checks = [await _check(name, body, scenario, make_stage) for name, body in bodies.items()]
+    checks.append(await _answered(scenario, run_answer))
+    for name, act in CONTROLS.items():
+        right = scenario.false_alarm and name == "nothing"
+        checks.append(await _check(name, partial(_caught, act=act, right=right), scenario, make_stage))
     return ScenarioReport(scenario.key, tuple(checks))
 
 
-Body = Callable[[Scenario, Stage], Awaitable[str]]
-Act = Callable[[Scenario, PlayedEnvironment], None]
+class Found(NamedTuple):
+    """What a check that passed has seen."""
+
+    detail: str = ""
+    caught: tuple[str, ...] = ()
+
+
+Body = Callable[[Scenario, Stage], Awaitable[Found]]
 
 
 async def _check(name: str, body: Body, scenario: Scenario, make_stage: MakeStage) -> Check:
@@ -139,23 +154,28 @@ async def _check(name: str, body: Body, scenario: Scenario, make_stage: MakeStag
     except (HarnessError, ClusterError) as error:
         return Check(name, False, f"could not be played: {error}")
     try:
-        return Check(name, True, await body(scenario, stage))
+        return Check(name, True, *await body(scenario, stage))
     except (CheckFailedError, HarnessError, ClusterError) as error:
         return Check(name, False, str(error))
     finally:
         await stage.environment.close()
 
 
-async def _active(scenario: Scenario, stage: Stage) -> str:
-    """Healthy before, active now, and the expected alerts in time."""
-    environment = stage.environment
-    baseline = environment.baseline
+async def _healthy(scenario: Scenario, stage: Stage) -> Found:
+    """Before the injection nothing fired and everything was available."""
+    baseline = stage.environment.baseline
     wrong = [f"{name}@{entity}" for name, entity in sorted(baseline.alerts) if not BACKGROUND.fullmatch(name)]
     if wrong:
         raise CheckFailedError(f"alerts before the injection: {', '.join(wrong)}")
     idle = [str(target) for target, ready in baseline.condition.available.items() if ready == 0]
     if idle:
         raise CheckFailedError(f"not available before the injection: {', '.join(idle)}")
+    return Found(f"{len(baseline.condition.workloads)} workloads")
+
+
+async def _active(scenario: Scenario, stage: Stage) -> Found:
+    """Every fault is confirmed, its cause stands, and the expected alerts fire in time."""
+    environment = stage.environment
     for injection in environment.injections:
         if not fault_of(injection).confirm_active(environment.cluster, injection):
             raise CheckFailedError(f"{injection.fault} is not active after the injection")
@@ -167,7 +187,7 @@ async def _active(scenario: Scenario, stage: Stage) -> str:
     if missing:
         firing = {f"{alert.name}@{alert.entity}" for alert in environment.telemetry.alerts()}
         raise CheckFailedError(f"did not fire: {', '.join(missing)}; there are {', '.join(sorted(firing))}")
-    return f"{len(scenario.expected_alerts)} expected alerts"
+    return Found(f"{len(scenario.expected_alerts)} expected alerts")
 
 
 async def _missing_alerts(expected: Sequence[ExpectedAlert], environment: PlayedEnvironment) -> list[str]:
@@ -201,7 +221,7 @@ def _ways(scenario: Scenario) -> Iterator[tuple[str, list[Step]]]:
             yield f"solution {group + 1}.{number + 1}", [step for one in chosen for step in one.steps]
 
 
-async def _remedied(scenario: Scenario, stage: Stage, steps: Sequence[Step]) -> str:
+async def _remedied(scenario: Scenario, stage: Stage, steps: Sequence[Step]) -> Found:
     environment = stage.environment
     await _missing_alerts(scenario.expected_alerts, environment)
     for step in steps:
@@ -213,10 +233,10 @@ async def _remedied(scenario: Scenario, stage: Stage, steps: Sequence[Step]) -> 
     if not verdict.all_clear:
         left = (*verdict.remaining_alerts, *verdict.remaining_causes, *verdict.damage)
         raise CheckFailedError(f"not all clear: {'; '.join(left)}")
-    return f"all clear after {verdict.settled_after_s:.0f} s"
+    return Found(f"all clear after {verdict.settled_after_s:.0f} s")
 
 
-async def _undone(scenario: Scenario, stage: Stage) -> str:
+async def _undone(scenario: Scenario, stage: Stage) -> Found:
     environment = stage.environment
     cluster, before = environment.cluster, environment.baseline.condition
     await environment.run(lambda: undo(cluster, scenario, environment.injections))
@@ -227,55 +247,46 @@ async def _undone(scenario: Scenario, stage: Stage) -> str:
     ]
     if wrong or extra:
         raise CheckFailedError("; ".join([*wrong, *(f"{target} was left behind" for target in extra)]))
-    return ""
+    return Found()
 
 
-async def _caught(scenario: Scenario, stage: Stage, act: Act) -> str:
-    """The act must not be all clear; tells what caught it."""
+async def _answered(scenario: Scenario, run_answer: RunAnswer) -> Check:
+    """The agent that knows the answer: recall and precision 1, and an all-clear verdict."""
+    try:
+        record = await run_answer(scenario)
+    except (HarnessError, ClusterError) as error:
+        return Check("answer", False, f"could not be played: {error}")
+    wrong: list[str] = []
+    if record.status != "scored" or record.score is None or record.verdict is None:
+        wrong.append(f"{record.status}: {record.reason}: {record.detail}")
+    else:
+        named = [f"{match.entity} ({match.rule})" for match in record.score.matches]
+        if (record.score.recall, record.score.precision) != (1.0, 1.0):
+            ratios = f"recall {record.score.recall:.2f}, precision {record.score.precision:.2f}"
+            wrong.append(f"{ratios} for {', '.join(named) or 'nothing named'}")
+        if not record.verdict.all_clear:
+            left = (
+                *record.verdict.remaining_alerts,
+                *record.verdict.remaining_causes,
+                *record.verdict.damage,
+            )
+            wrong.append(f"not all clear: {'; '.join(left)}")
+    return Check("answer", not wrong, "; ".join(wrong))
+
+
+async def _caught(scenario: Scenario, stage: Stage, act: Act, right: bool) -> Found:
+    """The act must not be all clear; tells what caught it. `right`: it must be, since nothing is broken."""
     environment = stage.environment
     await _missing_alerts(scenario.expected_alerts, environment)
     await environment.run(lambda: act(scenario, environment))
     verdict = await environment.verdict()
-    if verdict.all_clear:
-        raise CheckFailedError("the verdict is all clear")
+    if verdict.all_clear != right:
+        left = "; ".join((*verdict.remaining_alerts, *verdict.remaining_causes, *verdict.damage))
+        raise CheckFailedError(f"not all clear: {left}" if right else "the verdict is all clear")
     caught = {
         "symptom": not verdict.symptom_cleared,
         "cause": not verdict.cause_removed,
         "damage": verdict.collateral_damage,
     }
-    return ", ".join(part for part, holds in caught.items() if holds)
-
-
-def _nothing(scenario: Scenario, environment: PlayedEnvironment) -> None:
-    """An agent that only looks."""
-
-
-def _restart_all(scenario: Scenario, environment: PlayedEnvironment) -> None:
-    """`kubectl rollout restart` for every workload of the application."""
-    for target in environment.baseline.condition.workloads:
-        if target.kind in WORKLOAD_KINDS:
-            rollout_restart(environment.cluster, *target)
-
-
-def _delete_workload(scenario: Scenario, environment: PlayedEnvironment) -> None:
-    """Delete what seems broken, which silences its alerts."""
-    for target in victims(scenario):
-        if find(environment.cluster, target) is not None:
-            environment.cluster.delete(*target)
-
-
-def victims(scenario: Scenario) -> tuple[ObjectRef, ...]:
-    """Workloads that show the symptom: those that a fault changes, those that are restarted to take it up,
-    and those behind a Service that it breaks."""
-    found: list[ObjectRef] = []
-    for injection in scenario.injections():
-        for target in fault_of(injection).objects():
-            if target.kind in WORKLOAD_KINDS:
-                found.append(target)
-            elif target.kind == "Service":
-                found.append(ObjectRef("Deployment", target.name, target.namespace))
-    for disruption in scenario.disruptions:
-        for planned in disruption.post_injection:
-            if planned.waiter == RestartKubernetesWorkload.id:
-                found.append(RestartKubernetesWorkload.model_validate(planned.args).target)
-    return tuple(target for target in dict.fromkeys(found) if target.name != FLAG_DAEMON)
+    parts = tuple(part for part, holds in caught.items() if holds)
+    return Found(", ".join(parts) or "the right answer", parts)

@@ -26,6 +26,9 @@ class ScriptedModel:
         self._replies = list(replies)
         self._usage = usage or Usage(input_tokens=100, output_tokens=10)
 
+    def context_window(self) -> int | None:
+        return None
+
     def problems(self, money_budget: bool = False) -> Sequence[Problem]:
         return ()
 

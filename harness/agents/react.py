@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from harness.agents import AgentConfig
+from harness.agents.loop import work
 from harness.session import Session
 
-MAX_SILENT_TURNS = 3
-"""Answers in a row without a tool call after which the agent counts as having given up."""
+
+class ReactConfig(AgentConfig):
+    """It has no fields."""
 
 
 class ReactAgent:
     """Ask, execute, repeat."""
 
+    Config = ReactConfig
+
+    def __init__(self, config: ReactConfig) -> None:
+        self.config = config
+
     async def run(self, session: Session) -> None:
         """Work until a submission is accepted, a budget ends or the model falls silent."""
-        messages = session.open()
-        silent = 0
-        while not session.done and silent < MAX_SILENT_TURNS:
-            reply = await session.ask(messages)
-            if reply.calls:
-                messages.extend(await session.execute(reply.calls))
-                silent = 0
-            else:
-                messages.append(await session.silence(reply.text))
-                silent += 1
+        await work(session, session.open())

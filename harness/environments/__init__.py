@@ -1,17 +1,24 @@
 """Environments by kind; each is imported only when chosen.
 
 simulated   the embedded cluster (default)
+snapshot    recorded incidents in the layout of ITBench-Lite and ITBench-AA, diagnosis only
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.config import EnvironmentConfig, VerdictConfig
+from harness.environments.masks import MaskedEnvironment, is_masked
 from harness.plugins import load_class
 from harness.protocols import Environment
+from scenarios.loader import Selector, catalogue
+from scenarios.schema import Scenario
 
-ENVIRONMENTS = {"simulated": "harness.environments.simulated.environment:SimulatedEnvironment"}
+ENVIRONMENTS = {
+    "simulated": "harness.environments.simulated.environment:SimulatedEnvironment",
+    "snapshot": "harness.environments.snapshot.environment:SnapshotEnvironment",
+}
 
 
 def environment_factory(config: EnvironmentConfig, verdict: VerdictConfig) -> Callable[[], Environment]:
@@ -20,6 +27,29 @@ def environment_factory(config: EnvironmentConfig, verdict: VerdictConfig) -> Ca
 
     def make() -> Environment:
         environment: Environment = environment_class(config, verdict)
-        return environment
+        return MaskedEnvironment(environment, config) if is_masked(config) else environment
 
     return make
+
+
+def select_scenarios(config: EnvironmentConfig, selector: Selector) -> Sequence[Scenario]:
+    """The scenarios that a selector means among those that the environment can play. Raises ConfigurationError."""
+    if config.kind != "snapshot":
+        return catalogue().select(selector)
+    from harness.environments.snapshot.catalogue import snapshot_catalogue
+    from harness.environments.snapshot.environment import root_of
+
+    return snapshot_catalogue(root_of(config)).select(selector)
+
+
+def source_digests(config: EnvironmentConfig, scenarios: Sequence[Scenario]) -> dict[str, str]:
+    """SHA-256 of the evidence of every recorded scenario by its key; nothing where incidents are made on the spot."""
+    if config.kind != "snapshot":
+        return {}
+    from harness.environments.snapshot.cache import content_digest
+    from harness.environments.snapshot.catalogue import snapshot_catalogue
+    from harness.environments.snapshot.environment import cache_of, root_of
+
+    known = snapshot_catalogue(root_of(config))
+    cache = cache_of(config)
+    return {one.key: content_digest(known.directory_of(one.id), cache) for one in scenarios}

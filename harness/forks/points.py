@@ -11,6 +11,7 @@ from typing import NamedTuple
 from harness.config import ForkConfig
 from harness.errors import ConfigurationError, Problem
 from harness.forks.replay import success
+from harness.models.own import OwnModel
 from harness.records import TrialRecord
 
 
@@ -24,7 +25,8 @@ class Point(NamedTuple):
 
 
 def parents(records: Sequence[TrialRecord], config: ForkConfig, reference: str) -> list[TrialRecord]:
-    """The named trials; without names every counted trial of the reference arm below full recall.
+    """The named trials; without names every counted trial of the reference arm below full recall,
+    except those of agents that bring their own model: it cannot be asked anew.
 
     `config.limit` takes trials in turns over scenarios, so that no scenario crowds out the others. Raises
     ConfigurationError for a trial that is not there or left no trace."""
@@ -42,6 +44,7 @@ def parents(records: Sequence[TrialRecord], config: ForkConfig, reference: str) 
         if record.spec.arm == reference
         and record.status != "excluded"
         and record.trace is not None
+        and record.spec.model != OwnModel.name
         and not success(record)
     ]
     failed.sort(key=lambda record: (record.spec.repeat, record.spec.trial_id))
@@ -55,7 +58,12 @@ def detected(parents: Iterable[TrialRecord], modes: Sequence[str]) -> list[Point
         first: dict[str, int] = {}
         for label in record.labels:
             named = [event for span in label.spans for event in span.events]
-            if label.present == "present" and named and (not modes or label.slug in modes):
+            if (
+                label.present == "present"
+                and label.basis == "decides"
+                and named
+                and (not modes or label.slug in modes)
+            ):
                 first[label.slug] = min(first.get(label.slug, named[0]), *named)
         points.extend(Point(record.spec.trial_id, event, slug) for slug, event in sorted(first.items()))
     return points

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.config import ExperimentConfig, ForkConfig, parse_config
+from harness.environments import select_scenarios
 from harness.errors import ConfigurationError, Problem
 from harness.experiment import content_hashes, declaration, run_owed, sha
 from harness.forks.bisection import next_turn
@@ -19,10 +20,9 @@ from harness.forks.points import Point, detected, parents
 from harness.forks.replay import success, turn_of, turns
 from harness.forks.runner import REROLL
 from harness.records import ForkPoint, Plan, TrialRecord, TrialSpec
-from harness.runner import compose_arms, preflight
+from harness.runner import compose_arms, create_agents, preflight
 from harness.store import RunDirectory, write_atomically
 from harness.trace import Event, ModelCall
-from scenarios.loader import catalogue
 
 OWN = (
     "name",
@@ -37,6 +37,8 @@ OWN = (
     "pilot",
 )
 """Keys that a fork experiment sets itself; all others come from the stored run's plan."""
+PLACES = ("root", "cache_dir")
+"""Where files lie is no part of a plan: the fork says so again."""
 EXACT = ("simulated", "snapshot")
 """Environments that a replay brings back exactly."""
 
@@ -109,6 +111,8 @@ def inherit(wanted: ExperimentConfig, stored: Plan) -> ExperimentConfig:
     interventions = {**own.pop("interventions"), **stored.config.get("interventions", {})}
     dropped = {"stopping", "pooled", "contrasts"}
     base = {key: value for key, value in stored.config.items() if key not in dropped}
+    places = {key: value for key, value in wanted.environment.model_dump().items() if key in PLACES}
+    base["environment"] = {**base.get("environment", {}), **places}
     config = parse_config({**base, **own, "arms": arms, "interventions": interventions})
     unknown = [arm for arm in (required(wanted).arms) if arm not in config.arms]
     if unknown:
@@ -154,12 +158,13 @@ def fork_plan(config: ExperimentConfig, stored: Stored, points: Sequence[Point])
                     parent, stored.events[point.trial_id], point.event, arm, repeat, fork.same_seed
                 )
                 trials[spec.trial_id] = spec
-    scenarios = catalogue().select(config.scenario)
+    scenarios = select_scenarios(config.environment, config.scenario)
     plan = Plan(
         experiment=config.name,
         question=config.question,
         config=config.scientific(),
-        hashes=content_hashes(scenarios, compose_arms(config)) | {"fork.source": stored.plan.digest},
+        hashes=content_hashes(scenarios, compose_arms(config), create_agents(config))
+        | {"fork.source": stored.plan.digest},
         primary_metric=config.primary_metric,
         reference_arm=REROLL,
         contrasts=tuple((arm, REROLL) for arm in arms),

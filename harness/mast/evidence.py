@@ -34,7 +34,7 @@ _SUSPICION = re.compile(
     r"hypothes|suspect|suspicio|caus(?:e|ed|es|ing)\b|culprit|blame|fault|broken|misconfig|wrong|because|due to"
     r"|likely|probabl|perhaps|may be|might|could be|seems|appears|believe|think|assum|problem|issue with|responsible"
 )
-_ENDS = r"(?![A-Za-z0-9_])(?!-(?!(?:[bcdf4-9]{6,10}|(?=[a-z]*\d)[a-z0-9]{8,10}|v?\d+)(?![a-z])))"
+_ENDS = re.compile(r"(?![A-Za-z0-9_])(?!-(?!(?:[bcdf4-9]{6,10}|(?=[a-z]*\d)[a-z0-9]{8,10}|v?\d+)(?![a-z])))")
 """What may follow a name: nothing, or a generated suffix; so `frontend` is not seen in `frontend-proxy`."""
 
 
@@ -54,15 +54,21 @@ def object_name(entity: str) -> str:
     return workload_name(parsed.kind, parsed.name)
 
 
-@lru_cache(maxsize=4096)
-def _pattern(name: str) -> re.Pattern[str]:
-    begins = r"(?:(?<![A-Za-z0-9_-])|(?<=\\n)|(?<=\\t))"  # in JSON text a line break is a backslash and an n
-    return re.compile(begins + re.escape(name) + _ENDS)
-
-
+@lru_cache(maxsize=8192)
 def mentions(text: str, name: str) -> bool:
     """Whether a text speaks of the object of that name."""
-    return bool(name) and name in text and _pattern(name).search(text) is not None
+    at = text.find(name) if name else -1
+    while at >= 0:
+        if _begins(text, at) and _ENDS.match(text, at + len(name)):
+            return True
+        at = text.find(name, at + 1)
+    return False
+
+
+def _begins(text: str, at: int) -> bool:
+    """In JSON text a line break is a backslash and an n, and no letter of the name before."""
+    before = text[at - 1 : at]
+    return not (before.isalnum() or before in ("_", "-")) or text[at - 2 : at] in (r"\n", r"\t")
 
 
 def concerns(call: Call, name: str) -> bool:
@@ -85,10 +91,14 @@ def answered(call: Call) -> bool:
 
 def firing(call: Call) -> frozenset[FiringAlert] | None:
     """Alerts that an alert read shows as firing, without noise; None when the result is no list of alerts."""
-    if call.name not in ALERT_READS or not call.ok:
-        return None
+    return firing_rows(call.text) if call.name in ALERT_READS and call.ok else None
+
+
+@lru_cache(maxsize=256)
+def firing_rows(text: str) -> frozenset[FiringAlert] | None:
+    """Alerts that a text lists as firing, without noise; None when it is no list of alerts."""
     try:
-        rows = msgspec.json.decode(call.text)["data"]
+        rows = msgspec.json.decode(text)["data"]
         return frozenset(
             FiringAlert(row["alertname"], row.get("entity") or "")
             for row in rows
@@ -102,7 +112,11 @@ def firing(call: Call) -> frozenset[FiringAlert] | None:
 
 def alert_reads(view: TraceView) -> list[tuple[Call, frozenset[FiringAlert]]]:
     """All reads that list alerts, with what they show as firing."""
-    return [(call, alerts) for call in view.calls if (alerts := firing(call)) is not None]
+    if "alerts" not in view.memo:
+        reads = ((call, firing(call)) for call in view.calls)
+        view.memo["alerts"] = [(call, alerts) for call, alerts in reads if alerts is not None]
+    found: list[tuple[Call, frozenset[FiringAlert]]] = view.memo["alerts"]
+    return found
 
 
 def suspected_at(view: TraceView, name: str) -> int | None:

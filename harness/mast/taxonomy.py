@@ -130,6 +130,9 @@ MODES: tuple[str, ...] = tuple(taxonomy().modes)
 ATOMS: tuple[str, ...] = tuple(taxonomy().atoms)
 """Slugs of the verification atoms, from which two of the modes are derived; never count both."""
 
+EXTENSIONS: tuple[str, ...] = tuple(taxonomy().extensions)
+"""Slugs of the SRE codes that stand apart from the 14 and are never counted with them."""
+
 
 def crosswalk(release: str, raw_code: str) -> Crossing:
     """What a published code means. Raises ValueError for an unknown release or code."""

@@ -11,18 +11,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from harness.mast.taxonomy import taxonomy
-from harness.records import Label, Present, Span
 from harness.trace import (
+    AgentMessage,
     AssistantMessage,
     Ended,
     Event,
     Final,
+    GuardFired,
     ModelCall,
+    PhaseChange,
     SystemMessage,
     ToolCall,
     ToolResult,
@@ -34,8 +35,10 @@ WAIT = "wait"
 AMOUNT_ARGS = frozenset({"limit", "tail", "max_patterns", "max_changes_per_diff"})
 """Arguments that say how much is shown, not what is asked. Time windows and offsets are none of them."""
 _CALL_IDS = re.compile(r"\A(?:\[c\d+\]\s*)+")
-MAX_QUOTE = 160
-MAX_SPANS = 12
+TraceType = Literal["single", "roles", "log"]
+"""single: one agent; roles: a team, or one agent in phases; log: a foreign trace without the task's contract."""
+IMPORTED = "imported"
+"""How an importer ends a trace that says nothing about submissions."""
 
 
 class Call:
@@ -79,7 +82,10 @@ class Call:
     @cached_property
     def text(self) -> str:
         """The result without the call ids before it; empty when there is none."""
-        return _CALL_IDS.sub("", self.result.text, count=1) if self.result is not None else ""
+        if self.result is None:
+            return ""
+        ids = _CALL_IDS.match(self.result.text)
+        return self.result.text[ids.end() :] if ids else self.result.text
 
     @cached_property
     def args_text(self) -> str:
@@ -97,6 +103,20 @@ class Call:
         return (self.name, json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str))
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A submission, accepted or only attempted."""
+
+    event: Event
+    """The `Final`, or the call of `submit` that was refused."""
+    submission: dict[str, Any]
+
+    @property
+    def i(self) -> int:
+        """Event number."""
+        return self.event.i
+
+
 @dataclass
 class TraceView:
     """One trace, structured. Build it with `TraceView.of`."""
@@ -109,11 +129,17 @@ class TraceView:
     said: list[AssistantMessage] = field(default_factory=list)
     tasks: list[UserMessage] = field(default_factory=list)
     instructions: list[SystemMessage] = field(default_factory=list)
+    handoffs: list[AgentMessage | PhaseChange] = field(default_factory=list)
+    """What one role of a team told another, or a model at the end of a phase."""
+    cuts: list[GuardFired] = field(default_factory=list)
+    """Where messages were rewritten before the model read them: a compaction or a cut of the context."""
     turns: int = 0
     silent_tail: int = 0
     """Turns at the end of the trace in which the model called no tool."""
-    final: Final | None = None
+    final: Answer | None = None
     ended: Ended | None = None
+    memo: dict[str, Any] = field(default_factory=dict)
+    """What readings of the whole trace found, so that detectors share them."""
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> TraceView:
@@ -141,8 +167,12 @@ class TraceView:
                 self.tasks.append(event)
             case SystemMessage():
                 self.instructions.append(event)
+            case AgentMessage() | PhaseChange():
+                self.handoffs.append(event)
+            case GuardFired(on="model_call", ruling="rewrite"):
+                self.cuts.append(event)
             case Final():
-                self.final = event
+                self.final = Answer(event, event.submission)
             case Ended():
                 self.ended = event
 
@@ -151,6 +181,41 @@ class TraceView:
         call = Call(event, self.turns)
         self.by_id[event.call_id] = call
         (self.submissions if event.name == SUBMIT else self.calls).append(call)
+
+    @cached_property
+    def type(self) -> TraceType:
+        """What kind of trace it is; detectors declare for which they hold."""
+        if self.ended is not None and self.ended.how == IMPORTED:
+            return "log"
+        limited = any(opening.tools is not None for opening in self.instructions)
+        return "roles" if limited or self.handoffs else "single"
+
+    @cached_property
+    def answers(self) -> list[TraceView]:
+        """The trace as it stood at each submission that can be read, refused ones included, the accepted one
+        last: an attempt counts, or a guard could win by refusing the symptom."""
+        refused = [
+            view
+            for call in self.submissions
+            if call.result is not None and not call.ok and (view := self._as_of(call)) is not None
+        ]
+        return [*refused, self] if self.final else refused
+
+    def _as_of(self, submit: Call) -> TraceView | None:
+        submission = submission_of(submit.event.args)
+        if submission is None:
+            return None
+        return TraceView(
+            calls=[call for call in self.calls if call.i < submit.i],
+            by_id=self.by_id,
+            submissions=[call for call in self.submissions if call.i <= submit.i],
+            said=[message for message in self.said if message.i < submit.i],
+            tasks=self.tasks,
+            instructions=self.instructions,
+            handoffs=[handoff for handoff in self.handoffs if handoff.i < submit.i],
+            turns=submit.turn,
+            final=Answer(submit.event, submission),
+        )
 
     @cached_property
     def changes(self) -> list[Call]:
@@ -184,49 +249,31 @@ class TraceView:
         return self.final is None and self.ended is None
 
 
+def submission_of(args: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments of `submit` in the form of a stored submission; None when they name no entities. What is
+    malformed is left out: the contract's own check has refused it already."""
+    entities = args.get("entities")
+    if not isinstance(entities, list) or not entities:
+        return None
+    named = [
+        entity for entity in entities if isinstance(entity, dict) and isinstance(entity.get("name"), str)
+    ]
+    diagnosis = {
+        "entities": [{**entity, "evidence": str(entity.get("evidence") or "")} for entity in named],
+        "propagations": _objects(args.get("propagations")),
+        "alerts_explained": [
+            entry for entry in _objects(args.get("alerts_explained")) if isinstance(entry.get("alert"), str)
+        ],
+    }
+    evidence = str(args.get("resolution_evidence") or "")
+    resolved = args.get("resolved") is True
+    return {"diagnosis": diagnosis, "resolved": resolved, "resolution_evidence": evidence} if named else None
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def encode(value: Any) -> str:
     """Compact JSON."""
     return msgspec.json.encode(value).decode()
-
-
-def text_of(event: Event) -> str:
-    """The text of an event, from which quotes are taken."""
-    match event:
-        case SystemMessage() | UserMessage() | ToolResult():
-            return event.text
-        case AssistantMessage():
-            return f"{event.text}\n{event.reasoning}" if event.reasoning else event.text
-        case ToolCall():
-            return f"{event.name} {encode(event.args)}"
-        case Final():
-            return encode(event.submission)
-        case Ended():
-            return f"{event.how}: {event.detail}" if event.detail else event.how
-    return ""
-
-
-def span(event: Event, wanted: str = "", also: Iterable[Event] = ()) -> Span:
-    """Evidence: `wanted` as it stands in the event's text, or the beginning of that text."""
-    text = text_of(event)
-    quote = wanted if wanted and wanted in text else text
-    return Span(events=(event.i, *(other.i for other in also)), quote=quote[:MAX_QUOTE])
-
-
-def label(
-    slug: str,
-    present: Present,
-    detector: str,
-    spans: Iterable[Span] = (),
-    note: str = "",
-    value: float | None = None,
-) -> Label:
-    """A label of a detector, with the taxonomy's hash."""
-    return Label(
-        slug=slug,
-        present=present,
-        source=f"detector:{detector}",
-        spans=tuple(spans)[:MAX_SPANS],
-        note=note,
-        value=value,
-        taxonomy=taxonomy().hash,
-    )

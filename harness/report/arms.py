@@ -60,6 +60,7 @@ def arm_entry(cell: Cell, plan: Plan, frame: pd.DataFrame, records: Sequence[Tri
         },
         "modes_per_trace": _mean(counted, "modes").mean,
         "modes_per_trace_interval": _estimate(_mean(counted, "modes")),
+        "modes_per_trace_final": _mean(counted, "modes_final").mean,
         "modes_per_failed_trace": _plain_mean(below_one["modes"]),
         "failed_traces": int(below_one["modes"].notna().sum()),
         "modes_per_10_steps": _mean(counted, "modes_per_10_steps").mean,

@@ -48,6 +48,7 @@ METRICS: dict[str, Metric] = {
         Metric("recall_strict", "recall (strict)", "higher", UNIT, 2, "recall with equal kinds required"),
         Metric("mutation_recall", "mutation recall", "higher", UNIT, 2, "share of injected objects named"),
         Metric("modes", "modes/trace", "lower", AMOUNT, 2, "distinct failure modes present in a trace"),
+        Metric("modes_final", "modes/trace, final", "lower", AMOUNT, 2, "the same without repaired ones"),
         Metric(
             "modes_per_10_steps", "modes/10 steps", "lower", AMOUNT, 2, "modes per ten attempted tool calls"
         ),
@@ -57,7 +58,7 @@ METRICS: dict[str, Metric] = {
     )
 }
 
-PUBLIC_NAME = {"modes": "modes_per_trace"}
+PUBLIC_NAME = {"modes": "modes_per_trace", "modes_final": "modes_per_trace_final"}
 """Column -> name in `results.json`, where they differ."""
 
 CONTRASTED = ("recall", "remediated", "modes", "modes_per_10_steps", "tool_calls", "tokens", "cost_usd")

@@ -19,12 +19,20 @@ POLICY = {
     "seed.",
     "modes": "Distinct modes present per classified trace; a mode's share is over the traces where it was "
     "decided. Labels are as the classifier gave them, not corrected for its errors.",
+    "attempts": "modes_per_trace counts what any attempted submission shows, refused ones included, so that a "
+    "guard cannot win by refusing the symptom; modes_per_trace_final leaves out what was repaired before the "
+    "last answer.",
     "failed_trace": "A failed trace is one with recall below 1; failed trials are among them.",
     "steps": "A step is an attempted tool call, executed or denied.",
     "planted": "planted_modes_per_failed_trace counts the distinct failures that a simulated model committed "
     "on purpose. They are known exactly: the model reports them outside the trace.",
 }
 """How every trial is counted; printed with the tables."""
+
+RECORDED = (
+    "On recorded incidents nothing can be remediated and no injection is known: remediated and mutation recall are "
+    "missing (–) there, not zero."
+)
 
 SIMULATED = (
     "These numbers come from simulated models: test doubles with set failure propensities. They show that "

@@ -20,8 +20,9 @@ from harness.report.answer import answer
 from harness.report.arms import Cell, arm_entry, cells_of
 from harness.report.correction import Calibrations, corrected_modes
 from harness.report.declared import declared
+from harness.report.guards import factorial_entry, false_alarm_entries
 from harness.report.metrics import CONTRASTED, METRICS, UNIT, primary_column, public_name
-from harness.report.policy import INFERENCE, POLICY, SIMULATED
+from harness.report.policy import INFERENCE, POLICY, RECORDED, SIMULATED
 from harness.statistics import benjamini_hochberg, count_trials, holm, scenario_contrast, trials_frame
 from harness.statistics.denominators import contrast_bounds
 
@@ -60,7 +61,9 @@ def build_results(
         "analyses": analyses(plan, frame, primary),
         "sequential": None,
         "declared": declared(plan, records, contrasts, 0),
-        "policy": POLICY,
+        "false_alarms": false_alarm_entries(plan, records),
+        "factorial": factorial_entry(plan, frame, [primary, *(c for c in CONTRASTED if c != primary)]),
+        "policy": POLICY if all(record.can_act for record in records) else {**POLICY, "recorded": RECORDED},
         "inference": INFERENCE,
     }
     if calibrations is not None:

@@ -91,11 +91,12 @@ def model_name(entry: Mapping[str, Any]) -> str:
 
 
 def _arms(results: Mapping[str, Any]) -> list[str]:
-    header = ["model", "arm", "n", "recall", "remediated", "modes/trace", "modes/failed trace"]
+    header = ["model", "arm", "n", "recall", "remediated", "modes/trace", "final", "modes/failed trace"]
     rows = []
     for entry in results["arms"]:
         outcome = [with_interval(entry["recall"]), with_interval(entry["remediated"])]
-        modes = [with_interval(entry["modes_per_trace_interval"]), number(entry["modes_per_failed_trace"])]
+        modes = [with_interval(entry["modes_per_trace_interval"]), number(entry["modes_per_trace_final"])]
+        modes.append(number(entry["modes_per_failed_trace"]))
         spent = [number(entry["tokens"], 0), number(entry["cost_usd"], 4)]
         rows.append([model_name(entry), entry["arm"], entry["n"], *outcome, *modes, *spent])
     return _table([*header, "tokens", "cost (USD)"], rows)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.guards import factorial_table, false_alarm_table
 from harness.report.metrics import by_public_name, number, p_text, with_interval
 from harness.report.summary import find_contrast, model_name
 
@@ -29,6 +30,10 @@ def print_contrasts(results: Mapping[str, Any], console: Console | None = None) 
     console = console or _console()
     console.print(_heading(results))
     console.print(contrast_table(results))
+    if results["factorial"]:
+        console.print(factorial_table(results))
+    if (alarms := false_alarm_table(results)) is not None:
+        console.print(alarms)
     counts = results["denominators"]
     parts = " + ".join(f"{counts[name]} {name}" for name in ("scored", "failed", "excluded", "owed"))
     console.print(f"{counts['planned']} planned = {parts}; a failed trial counts as zero.")

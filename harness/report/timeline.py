@@ -13,16 +13,20 @@ from typing import Any
 
 import msgspec
 
-from harness.records import TrialRecord
+from harness.records import Label, TrialRecord
 from harness.report.matrix import natural, outcome
 from harness.trace import (
+    AgentMessage,
     AlertsObserved,
     AssistantMessage,
+    ContextReduced,
     Ended,
     Event,
     Final,
     GuardFired,
     ModelCall,
+    PhaseChange,
+    ProgramOutput,
     SystemMessage,
     ToolCall,
     ToolResult,
@@ -36,9 +40,10 @@ MAX_TEXT = 2_000
 """Characters of one event's text that a page shows."""
 
 
-def chosen(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials whose traces are embedded: of each model, agent and arm up to FAILED_PER_CELL below full
-    recall and SUCCEEDED_PER_CELL with it, from different scenarios where there are, MAX_TRACES in all."""
+def chosen(records: Sequence[TrialRecord], first: Sequence[TrialRecord] = ()) -> list[TrialRecord]:
+    """The trials whose traces are embedded: those of `first`, then of each model, agent and arm up to
+    FAILED_PER_CELL below full recall and SUCCEEDED_PER_CELL with it, from different scenarios where there are,
+    MAX_TRACES in all."""
     cells: dict[tuple[str, str, str], list[TrialRecord]] = defaultdict(list)
     for record in sorted(records, key=_by_scenario):
         if record.trace is not None and record.status != "excluded":
@@ -50,7 +55,8 @@ def chosen(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     # In turns over the cells, so that the limit takes from all of them.
     longest = max(map(len, ranked), default=0)
     in_turns = [trials[place] for place in range(longest) for trials in ranked if place < len(trials)]
-    return in_turns[:MAX_TRACES]
+    wanted = {record.spec.trial_id: record for record in (*first, *in_turns) if record.trace is not None}
+    return list(wanted.values())[:MAX_TRACES]
 
 
 def _by_scenario(record: TrialRecord) -> tuple[int, list[tuple[int, str]], str]:
@@ -65,7 +71,7 @@ def timeline(record: TrialRecord, read_trace: Callable[[TrialRecord], list[Event
     except (OSError, ValueError, EOFError, zlib.error) as error:
         return {"problem": f"The trace could not be read: {error}", "steps": [], "modes": []}
     modes = [
-        {"slug": label.slug, "source": label.source, "note": label.note, "spans": label.spans}
+        {"slug": label.slug, "source": _source(label), "note": label.note, "spans": label.spans}
         for label in record.labels
         if label.present == "present"
     ]
@@ -77,6 +83,12 @@ def timeline(record: TrialRecord, read_trace: Callable[[TrialRecord], list[Event
                     if label.slug not in marks[number]:
                         marks[number].append(label.slug)
     return {"problem": "", "steps": [_step(event, marks) for event in events], "modes": modes}
+
+
+def _source(label: Label) -> str:
+    """Who says so, and what keeps it from counting fully."""
+    proposal = ", a proposal that does not count" if label.basis == "proposes" else ""
+    return f"{label.source}{proposal}{', repaired before the last answer' if label.repaired else ''}"
 
 
 def _step(event: Event, marks: Mapping[int, list[str]]) -> dict[str, Any]:
@@ -108,10 +120,21 @@ def describe(event: Event) -> tuple[str, str, str]:
         case ToolCall(name=name, call_id=call, args=args, mutating=mutating):
             return "call", f"{call} {name}{' (changes the cluster)' if mutating else ''}", _json(args)
         case ToolResult(name=name, call_id=call, ok=ok, executed=executed, text=text):
-            said = ("result" if ok else "error") if executed else "answered by a guard"
+            said = ("result" if ok else "error") if executed else "not run"
             return ("result" if ok else "error"), f"{call} {name}: {said}", text
-        case GuardFired(guard=guard, ruling=ruling, on=on, feedback=feedback, reads=reads):
-            return "guard", f"{guard}: {ruling} on {on}{f', {reads} own reads' if reads else ''}", feedback
+        case AgentMessage(sender=sender, receiver=receiver, text=text, evidence=evidence):
+            cited = f", evidence {' '.join(evidence)}" if evidence else ""
+            return "message", f"{sender} hands over to {receiver}{cited}", text
+        case PhaseChange(source=source, target=target, outcome=outcome, text=text):
+            return "message", f"{source} ends with {outcome}, {target} begins", text
+        case ProgramOutput(stream=stream, text=text, total_bytes=size):
+            return "event", f"{stream} of the program, {size:,} bytes in all", text
+        case GuardFired(guard=guard, ruling=ruling, on=on, feedback=feedback, reads=reads, undone=undone):
+            cost = f", {reads} own reads" if reads else ""
+            cost += f", put back {', '.join(undone)}" if undone else ""
+            return "guard", f"{guard}: {ruling} on {on}{cost}", feedback
+        case ContextReduced(by=by, call_ids=call_ids, tokens_before=before, tokens_after=after):
+            return "event", f"context reduced by {by}: {before:,} to {after:,} tokens", ", ".join(call_ids)
         case Final(submission=submission, forced=forced):
             return "final", f"submission{' (forced)' if forced else ''}", _json(submission)
         case Ended(how=how, detail=detail):

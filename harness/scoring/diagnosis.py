@@ -19,11 +19,15 @@ def score_diagnosis(diagnosis: Diagnosis, roots: Sequence[RootGroup], mutated: S
     """Score the entities that the agent calls contributing factors.
 
     An entity named twice is one prediction; otherwise every prediction counts once for precision, also a
-    second one for a root that was named before. `mutation_recall` is 0 when nothing was mutated.
-    Raises ValueError without root groups: then recall is undefined."""
-    if not roots:
-        raise ValueError("the ground truth has no root group, so recall is undefined")
+    second one for a root that was named before. `mutation_recall` is 0 when nothing was mutated. Where nothing
+    was mutated and there is no root (a false alarm), the one right answer is to blame nothing.
+    Raises ValueError without root groups otherwise: then recall is undefined."""
     predictions = predicted_entities(diagnosis)
+    if not roots and mutated:
+        raise ValueError("the ground truth has no root group, so recall is undefined")
+    if not roots:
+        right = float(not predictions)
+        return Score(recall=right, precision=right, f1=right, recall_strict=right, mutation_recall=right)
     matches = tuple(match(entity, roots) for entity in predictions)
     correct = sum(found.group is not None for found in matches)
     named = {found.group for found in matches if found.group is not None}

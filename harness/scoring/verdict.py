@@ -147,7 +147,14 @@ async def decide(
             if over or not causes:
                 stands = bool(causes)
                 harm = await environment.run(
-                    partial(damage, cluster, baseline.condition, injections, fault_stands=stands)
+                    partial(
+                        damage,
+                        cluster,
+                        baseline.condition,
+                        injections,
+                        fault_stands=stands,
+                        false_alarm=not injections,
+                    )
                 )
                 if over or not harm:
                     break

@@ -129,6 +129,38 @@ def _autoscaler(autoscaler: Manifest, now: float) -> Json:
     }
 
 
+def _schedule(schedule: Manifest, now: float) -> Json:
+    spec, status = schedule.get("spec", {}), schedule.get("status", {})
+    return {
+        "type": spec.get("type", ""),
+        "schedule": spec.get("schedule", ""),
+        "active": [child.get("name", "") for child in status.get("active") or []],
+        "last_time": status.get("time", ""),
+        "annotations": schedule["metadata"].get("annotations") or {},
+    }
+
+
+def _experiment(experiment: Manifest, now: float) -> Json:
+    conditions = experiment.get("status", {}).get("conditions", [])
+    return {
+        "action": experiment.get("spec", {}).get("action", ""),
+        "duration": experiment.get("spec", {}).get("duration", ""),
+        "conditions": [each["type"] for each in conditions if each.get("status") == "True"],
+    }
+
+
+def _gateway(gateway: Manifest, now: float) -> Json:
+    return {"class": gateway.get("spec", {}).get("gatewayClassName", "")}
+
+
+def _authorization_policy(policy: Manifest, now: float) -> Json:
+    return {"action": policy.get("spec", {}).get("action", "ALLOW")}
+
+
+def _peer_authentication(policy: Manifest, now: float) -> Json:
+    return {"mode": policy.get("spec", {}).get("mtls", {}).get("mode", "")}
+
+
 def _event(event: Manifest, now: float) -> Json:
     target = event.get("involvedObject", {})
     last = parse_time(event.get("lastTimestamp") or event["metadata"].get("creationTimestamp"))
@@ -159,4 +191,11 @@ COLUMNS: dict[str, Columns] = {
     "NetworkPolicy": _network_policy,
     "HorizontalPodAutoscaler": _autoscaler,
     "Event": _event,
+    "Schedule": _schedule,
+    **dict.fromkeys(
+        ("HTTPChaos", "IOChaos", "JVMChaos", "NetworkChaos", "PodChaos", "StressChaos"), _experiment
+    ),
+    "Gateway": _gateway,
+    "AuthorizationPolicy": _authorization_policy,
+    "PeerAuthentication": _peer_authentication,
 }

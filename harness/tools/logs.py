@@ -5,6 +5,8 @@ Owns: selection of records and their two forms, patterns and rows. Does not own:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from harness.telemetry import LogRecord
@@ -43,20 +45,16 @@ def log_analysis(context: ToolContext, args: LogAnalysisArgs) -> Json:
         wanted = parse_id(args.k8_object)
         pod = wanted.name if wanted.kind == "Pod" or wanted.service != wanted.name else ""
         service = service or ("" if pod else wanted.service)
-    wanted_severity = args.severity_filter.upper().replace("WARNING", "WARN")
-    records = [
-        record
-        for record in context.telemetry.logs(
-            service, pod, args.start_time, args.end_time, args.body_contains, READ
-        )
-        if wanted_severity in ("", record.severity)
-    ]
+    severity = args.severity_filter.upper().replace("WARNING", "WARN")
+    records = context.telemetry.logs(
+        service, pod, args.start_time, args.end_time, args.body_contains, READ, severity
+    )
     if args.pattern_analysis:
         return _patterns(records, args)
     return envelope([_row(record) for record in reversed(records)], args.limit, args.offset)
 
 
-def _patterns(records: list[LogRecord], args: LogAnalysisArgs) -> Json:
+def _patterns(records: Sequence[LogRecord], args: LogAnalysisArgs) -> Json:
     found = mine(records, args.similarity_threshold)
     found.sort(key=lambda pattern: (URGENCY.get(pattern.severity, 2), -pattern.count, pattern.template))
     return {

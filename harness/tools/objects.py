@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from harness.cluster import Manifest, NotFound, ObjectRef
+from harness.cluster import Forbidden, Manifest, NotFound, ObjectRef
 from harness.errors import ToolError
 from harness.tools.base import Json, ToolContext, parse_time
 from harness.tools.diff import LAST_APPLIED, REDACTED
@@ -43,6 +43,16 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "CronJob": ("cj",),
     "Ingress": ("ing", "ingresses"),
     "Schedule": (),
+    "HTTPChaos": ("httpchaos",),
+    "IOChaos": ("iochaos",),
+    "JVMChaos": ("jvmchaos",),
+    "NetworkChaos": ("networkchaos",),
+    "PodChaos": ("podchaos",),
+    "StressChaos": ("stresschaos",),
+    "Gateway": ("gtw",),
+    "HTTPRoute": (),
+    "AuthorizationPolicy": ("authorizationpolicies", "ap"),
+    "PeerAuthentication": ("pa",),
 }
 ALIASES: Mapping[str, str] = {
     alias: kind for kind, short in SHORT_NAMES.items() for alias in (kind.lower(), f"{kind.lower()}s", *short)
@@ -59,6 +69,10 @@ LONG_LIVED = (
     "ResourceQuota",
     "HorizontalPodAutoscaler",
     "PersistentVolumeClaim",
+    "Schedule",
+    "Gateway",
+    "AuthorizationPolicy",
+    "PeerAuthentication",
 )
 """Namespaced kinds that an application consists of; pods and ReplicaSets come and go."""
 BY_NAME = (*LONG_LIVED, "Pod", "ReplicaSet", "Node", "Namespace")
@@ -155,9 +169,18 @@ def find(context: ToolContext, wanted: ObjectId) -> list[Manifest]:
     for reference in candidates(context, wanted):
         try:
             found.append(context.cluster.get(*reference))
-        except NotFound:
+        except (NotFound, Forbidden):
             continue
     return found
+
+
+def visible(context: ToolContext, kind: str, namespace: str | None) -> list[Manifest]:
+    """The objects of a kind, for walks over many kinds: none where the cluster does not serve the kind or the
+    account may not read it."""
+    try:
+        return context.cluster.list(kind, namespace)
+    except (NotFound, Forbidden):
+        return []
 
 
 def not_found(context: ToolContext, wanted: ObjectId, text: str) -> ToolError:
@@ -168,7 +191,7 @@ def not_found(context: ToolContext, wanted: ObjectId, text: str) -> ToolError:
         candidate["metadata"]["name"]
         for kind in kinds
         for namespace in (("",) if kind in CLUSTER_SCOPED else namespaces)
-        for candidate in context.cluster.list(kind, namespace or None)
+        for candidate in visible(context, kind, namespace or None)
     ]
     return ToolError(f"not found: {text}{near_names(wanted.name, names)}")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from harness.cluster import Manifest, NotFound, ObjectRef
+from harness.cluster import Forbidden, Manifest, NotFound, ObjectRef
 from harness.telemetry import Observation
 from harness.tools.base import Args, Json, ToolContext, Window, parse_time, timestamp, tool
 from harness.tools.diff import as_rows, changes_between
@@ -23,6 +23,7 @@ from harness.tools.objects import (
     not_found,
     parse_id,
     redacted,
+    visible,
 )
 from harness.tools.tables import Limit, envelope
 
@@ -109,6 +110,8 @@ def history_of(context: ToolContext, reference: ObjectRef) -> History | None:
     observations = context.telemetry.observations(*reference)
     try:
         present = context.cluster.get(*reference)
+    except Forbidden:
+        return None
     except NotFound:
         return History(reference, observations, False) if observations else None
     return History(reference, observations or [Observation(context.now, present)], True)
@@ -119,7 +122,7 @@ def all_histories(context: ToolContext) -> list[History]:
     present: dict[ObjectRef, Manifest] = {}
     for kind in SCANNED:
         for namespace in ("",) if kind in CLUSTER_SCOPED else context.namespaces:
-            for manifest in context.cluster.list(kind, namespace or None):
+            for manifest in visible(context, kind, namespace or None):
                 present[ObjectRef(kind, manifest["metadata"]["name"], namespace)] = manifest
     names = dict.fromkeys([*context.telemetry.topology().services, *(each.name for each in present)])
     gone = [

@@ -106,7 +106,7 @@ class Toolbox:
         self.audit: list[AuditRecord] = []
         """Every executed change, in order."""
         self.reads = 0
-        """Calls of read-only tools so far."""
+        """Calls so far that changed nothing: of read-only tools, and dry runs."""
         self._cluster = cluster
         self._telemetry = telemetry
         self._namespaces = tuple(namespaces)
@@ -141,7 +141,7 @@ class Toolbox:
         except ToolError as error:
             return ToolOutcome(False, f"Error: {error}", FAILED_SECONDS)
         mutating = tool.mutating and not getattr(args, "dry_run", False)
-        self.reads += not tool.mutating
+        self.reads += not mutating
         context = ToolContext(self._cluster, self._telemetry, self._namespaces, self._cluster.now())
         try:
             text = render(tool.run(context, args), self._limit, tool.narrow)

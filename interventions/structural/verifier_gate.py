@@ -1,21 +1,23 @@
-"""Verifier gate: a diagnosis is accepted only with evidence that the trace can prove.
+"""Verifier gate: a diagnosis is accepted only with evidence that the trace can prove and that still holds.
 
 Targets no or incomplete verification, incorrect verification and premature termination (facts: MAST 3.1-3.3).
-A refusal lists exactly what is missing. Refusals are capped: after the cap the submission is let through and
-recorded as forced, so that the gate itself cannot keep an agent from ending (MAST 1.5).
+The heaviest step of the verification ladder: beside the citations it checks what the cited calls show, and it
+makes those again whose results may be outdated. A refusal lists exactly what is missing. Refusals are capped:
+after the cap the submission is let through and recorded as forced, so that the gate itself cannot keep an
+agent from ending (MAST 1.5).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from harness.evidence import CallRecord, Evidence, citations
+from harness.evidence import CallRecord, Evidence, citations, firing_in, object_name
 from harness.protocols import ALLOW, GuardEvent, Operator, ProposedSubmission, Ruling
 from harness.records import Submission
+from interventions.structural.base import EVIDENCE, Parameters, refusal
 
 REQUIREMENTS = {
     "cite": "Every root cause cites, in its evidence, at least one tool call by its id.",
@@ -26,17 +28,23 @@ REQUIREMENTS = {
     "health_after_change": "Claim resolved only if you read alerts or health after your last change.",
     "symptom_gone": "Claim resolved only if that last read shows that the alerts you saw at the start "
     "no longer fire.",
+    "reproduces": "What you cite still holds: the same call made again shows the same.",
 }
 """What the gate requires, by id; its prompt twin carries the same items."""
 
 
-class GateParameters(BaseModel):
+class GateParameters(Parameters):
     """Parameters of the gate."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_refusals: int = Field(default=3, ge=1, le=10)
     """Refused submissions after which the next one is let through as forced."""
+    reexecute: Literal["never", "stale", "all"] = "stale"
+    """Which cited reads are made again: none; those older than `fresh_s`; all. A read from before the last
+    change cannot be made again and never is."""
+    fresh_s: float = Field(default=120, ge=0)
+    """Environment seconds for which a result counts as current."""
+    max_reads: int = Field(default=6, ge=0)
+    """Reads that the gate makes for one submission."""
 
 
 class VerifierGate:
@@ -48,32 +56,65 @@ class VerifierGate:
         "incorrect_verification",
         "premature_termination",
     )
+    owns: ClassVar[frozenset[str]] = frozenset({EVIDENCE})
+    content: ClassVar[Mapping[str, str]] = REQUIREMENTS
     Parameters = GateParameters
 
     def __init__(self, parameters: GateParameters) -> None:
-        self._cap = parameters.max_refusals
+        self._is = parameters
         self._refusals = 0
 
     async def review(self, event: GuardEvent, operator: Operator) -> Ruling:
         """Rule on submissions; everything else passes."""
         if not isinstance(event, ProposedSubmission):
             return ALLOW
-        missing = find_missing(event.submission, Evidence(operator.events))
+        evidence = Evidence(operator.events)
+        missing = find_missing(event.submission, evidence)
+        if not missing and self._is.reexecute != "never":
+            missing = await self._reproduce(event.submission, evidence, operator)
         if not missing:
             return ALLOW
-        if self._refusals >= self._cap:
-            return Ruling("forced", feedback=f"{len(missing)} requirements unmet after {self._cap} refusals")
+        cap = self._is.max_refusals
+        if self._refusals >= cap:
+            return Ruling("forced", feedback=f"{len(missing)} requirements unmet after {cap} refusals")
         self._refusals += 1
-        return Ruling("deny", feedback=refusal(missing))
+        return Ruling("deny", feedback=refusal(self.content, missing))
 
+    async def _reproduce(
+        self, submission: Submission, evidence: Evidence, operator: Operator
+    ) -> list[tuple[str, str]]:
+        """Make outdated cited reads again; what they no longer show."""
+        now = operator.events[-1].t if operator.events else 0.0
+        missing: list[tuple[str, str]] = []
+        for call, entity in self._to_repeat(submission, evidence, now)[: self._is.max_reads]:
+            ok, text = await operator.read(call.name, call.args)
+            if entity:
+                if not ok or object_name(entity) not in text:
+                    missing.append(("reproduces", f"[{call.call_id}] made again does not show {entity}"))
+            elif ok and (still := firing_in(text) & evidence.firing_at_start()):
+                shown = ", ".join(sorted(still)[:6])
+                missing.append(("symptom_gone", f"[{call.call_id}] made again shows {shown}"))
+        return missing
 
-def refusal(missing: Sequence[tuple[str, str]]) -> str:
-    """What the agent reads: each unmet requirement once, with the places where it is unmet."""
-    unmet: dict[str, list[str]] = {}
-    for requirement, place in missing:
-        unmet.setdefault(requirement, []).append(place)
-    items = [{"requirement": REQUIREMENTS[key], "missing": places} for key, places in unmet.items()]
-    return "Not accepted. Do what is missing, then submit again: " + json.dumps(items, separators=(",", ":"))
+    def _to_repeat(
+        self, submission: Submission, evidence: Evidence, now: float
+    ) -> list[tuple[CallRecord, str]]:
+        """(read, entity that it is cited for); the entity is empty for the read behind the resolution."""
+        wanted: list[tuple[CallRecord, str]] = []
+        health = evidence.health_after_last_change() if submission.resolved else None
+        if health is not None:
+            wanted.append((health, ""))
+        for entity in submission.diagnosis.entities:
+            for call_id in citations(entity.evidence) if entity.contributing_factor else ():
+                call = evidence.calls.get(call_id)
+                if call is not None and call.reads and evidence.concerns(call, entity.name):
+                    wanted.append((call, entity.name))
+        return [
+            (call, entity)
+            for call, entity in wanted
+            if call.i > evidence.last_change()
+            and (self._is.reexecute == "all" or now - call.t > self._is.fresh_s)
+        ]
 
 
 def find_missing(submission: Submission, evidence: Evidence) -> list[tuple[str, str]]:

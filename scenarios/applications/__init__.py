@@ -48,6 +48,9 @@ def read_application(text: str, file: str) -> Application:
         data: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(Problem(file, f"not YAML: {error}")) from error
+    if isinstance(data, dict) and "extends" in data:
+        base = HERE / f"{str(data.pop('extends')).replace('-', '_')}.yaml"
+        data = overlaid(yaml.safe_load(base.read_text(encoding="utf-8")), data)
     try:
         application = Application.model_validate(data)
     except ValidationError as error:
@@ -58,6 +61,14 @@ def read_application(text: str, file: str) -> Application:
     if problems:
         raise ConfigurationError(problems)
     return application
+
+
+def overlaid(base: Any, overlay: Any) -> Any:
+    """The base with everything that the overlay says; mappings merge, all else is replaced."""
+    if not (isinstance(base, dict) and isinstance(overlay, dict)):
+        return overlay
+    merged = {key: overlaid(base[key], value) if key in base else value for key, value in overlay.items()}
+    return {**base, **merged}
 
 
 def _field(location: tuple[int | str, ...]) -> str:

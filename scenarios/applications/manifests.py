@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.cluster import Manifest
 from harness.errors import ConfigurationError, Problem
-from scenarios.applications.schema import Application, Workload
+from scenarios.applications.schema import Application, Autoscaling, Workload
 
 COMPONENT = "app.kubernetes.io/component"
 
@@ -20,28 +20,45 @@ def render(application: Application, options: Mapping[str, Any]) -> list[Manifes
     """All objects in order of creation. Raises ConfigurationError for unknown options or values."""
     chosen = chosen_env(application, options)
     namespace = application.namespace
-    manifests = [_object("v1", "Namespace", namespace, "")]
+    mesh = {"istio.io/dataplane-mode": "ambient"} if application.ambient_mesh else None
+    manifests = [_object("v1", "Namespace", namespace, "", mesh)]
     for name, data in {**_flag_config(application), **application.config_maps}.items():
         manifests.append({**_object("v1", "ConfigMap", name, namespace), "data": dict(data)})
+    for name, data in application.secrets.items():
+        manifests.append(
+            {**_object("v1", "Secret", name, namespace), "type": "Opaque", "stringData": dict(data)}
+        )
     for name, workload in application.workloads.items():
-        if workload.ports:
-            manifests.append(_service(name, workload, application))
+        if workload.ports and application.behind(workload.service or name)[0] == name:
+            manifests.append(_service(workload.service or name, workload, application))
         manifests.append(_deployment(name, workload, application, chosen.get(name, {})))
-    return manifests
+    if application.autoscaling is not None and given(options).get(application.autoscaling.option):
+        manifests += [
+            _autoscaler(name, workload, application.autoscaling, namespace)
+            for name, workload in application.workloads.items()
+            if workload.traced
+        ]
+    return [*manifests, *application.objects]
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options by their dotted names."""
+    return dict(_flatten(options))
 
 
 def chosen_env(application: Application, options: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Workload -> environment variables that the options (defaults included) decide."""
-    given = dict(_flatten(options))
+    flat = given(options)
+    switch = application.autoscaling.option if application.autoscaling else ""
     problems = [
         Problem(f"application option {name}", f"{application.name} has no such option",
                 f"expected one of {', '.join(application.options) or 'none'}")
-        for name in given
-        if name not in application.options
+        for name in flat
+        if name not in application.options and name != switch
     ]  # fmt: skip
     env: dict[str, dict[str, str]] = {}
     for name, option in application.options.items():
-        text = json.dumps(given[name]) if name in given else None
+        text = json.dumps(flat[name]) if name in flat else None
         if text is not None and text not in option.values:
             problems.append(
                 Problem(f"application option {name}", f"found {text}", f"expected {', '.join(option.values)}")
@@ -56,7 +73,9 @@ def chosen_env(application: Application, options: Mapping[str, Any]) -> dict[str
 
 
 def labels_of(name: str, workload: Workload) -> dict[str, str]:
-    """The labels that select a workload's pods."""
+    """The labels of a workload and its pods."""
+    if workload.labels:
+        return dict(workload.labels)
     return {"app.kubernetes.io/name": name, COMPONENT: workload.component or name}
 
 
@@ -102,7 +121,8 @@ def _service(name: str, workload: Workload, application: Application) -> Manifes
     ports = [
         {"name": p.name, "port": p.port, "protocol": "TCP", "targetPort": p.target} for p in workload.ports
     ]
-    manifest["spec"] = {"type": "ClusterIP", "selector": {COMPONENT: labels[COMPONENT]}, "ports": ports}
+    selector = dict(workload.selector) or {COMPONENT: labels[COMPONENT]}
+    manifest["spec"] = {"type": "ClusterIP", "selector": selector, "ports": ports}
     return manifest
 
 
@@ -114,22 +134,53 @@ def _deployment(name: str, workload: Workload, application: Application, env: Ma
         pod_spec["volumes"] = [{"name": volume, "configMap": {"name": volume}} for volume in workload.mounts]
     manifest["spec"] = {
         "replicas": workload.replicas,
-        "selector": {"matchLabels": {COMPONENT: labels[COMPONENT]}},
+        "selector": {"matchLabels": labels if workload.labels else {COMPONENT: labels[COMPONENT]}},
         "template": {"metadata": {"labels": dict(labels)}, "spec": pod_spec},
     }
     return manifest
 
 
+def _autoscaler(name: str, workload: Workload, autoscaling: Autoscaling, namespace: str) -> Manifest:
+    requested = {"cpu": any(workload.cpu), "memory": any(workload.memory)}
+    manifest = _object("autoscaling/v2", "HorizontalPodAutoscaler", name, namespace)
+    manifest["spec"] = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+        "minReplicas": 1,
+        "maxReplicas": autoscaling.max_replicas,
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {
+                    "name": resource,
+                    "target": {"type": "Utilization", "averageUtilization": percent},
+                },
+            }
+            for resource, percent in autoscaling.utilization.items()
+            if requested.get(resource)
+        ],
+    }
+    return manifest
+
+
 def _container(name: str, workload: Workload, application: Application, env: Mapping[str, str]) -> Manifest:
-    container: dict[str, Any] = {"name": name, "image": workload.image, "imagePullPolicy": "IfNotPresent"}
+    container: dict[str, Any] = {
+        "name": workload.container or name,
+        "image": workload.image,
+        "imagePullPolicy": "IfNotPresent",
+    }
     if workload.command:
         container["command"] = list(workload.command)
     if workload.ports:
         container["ports"] = [
             {"name": p.name, "containerPort": p.target, "protocol": "TCP"} for p in workload.ports
         ]
-    variables = {"OTEL_SERVICE_NAME": name, **application.common_env, **workload.env, **env}
+    named = {} if application.ambient_mesh else {"OTEL_SERVICE_NAME": name}
+    variables = {**named, **application.common_env, **workload.env, **env}
     container["env"] = [{"name": key, "value": value} for key, value in variables.items()]
+    for key, source in workload.secret_env.items():
+        secret, _, entry = source.partition("/")
+        reference = {"secretKeyRef": {"name": secret, "key": entry}}
+        container["env"].append({"name": key, "valueFrom": reference})
     resources = _resources(workload)
     if resources:
         container["resources"] = resources

@@ -1,6 +1,6 @@
-"""What an application file says: workloads, operations, feature flags; and its checks.
+"""What an application file says: workloads, operations, feature flags.
 
-Owns: the schema and the cross-references inside one file. Does not own: Kubernetes manifests
+Owns: the schema. Does not own: the cross-references inside one file (`checks.py`), Kubernetes manifests
 (`manifests.py`) or what follows from the numbers (`harness/environments/simulated/flow.py`).
 
 Operations are ordered call trees: a call that fails with `on_error: stop` ends its operation, so the later
@@ -10,6 +10,7 @@ calls never happen. Nothing in a file knows scenarios or faults.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -42,6 +43,8 @@ class Call(Part):
     """What the caller writes when the call fails; `{cause}` is what it was told."""
     times: float = 1.0
     """Calls per execution, on average."""
+    password: str = ""
+    """Names of the caller's environment variables, joined with `:`, whose values it shows."""
 
 
 class FlagEffect(Part):
@@ -87,6 +90,17 @@ class Operation(Part):
     """Messages per second that one pod of a consumer manages."""
 
 
+class Password(Part):
+    """What a workload demands of its callers."""
+
+    variable: str
+    """Environment variable, or command line option without its dashes, that holds it; unset demands nothing."""
+    refusal: str
+    """What a caller without it reads."""
+    refusal_ms: float = 5
+    """How long such a caller tries."""
+
+
 class ServicePort(Part):
     """One port of a Service."""
 
@@ -101,10 +115,25 @@ class Workload(Part):
     image: str
     component: str = ""
     """Value of the component label; the workload's name when empty."""
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    """Labels of its pods, where they are not the recommended ones."""
+    selector: Mapping[str, str] = Field(default_factory=dict)
+    """What its Service selects; its component label when empty."""
+    service: str = ""
+    """Name of its Service, which several workloads may share; the workload's own name when empty."""
+    container: str = ""
+    """Name of its container; the workload's name when empty."""
+    gateway: str = ""
+    """The Gateway that it implements."""
     replicas: int = 1
     command: tuple[str, ...] = ()
+    program: tuple[str, ...] = ()
+    """What the image starts without a command."""
     ports: tuple[ServicePort, ...] = ()
     env: Mapping[str, str] = Field(default_factory=dict)
+    secret_env: Mapping[str, str] = Field(default_factory=dict)
+    """Environment variable -> `secret/key` that it comes from."""
+    password: Password | None = None
     cpu: tuple[str, str] = ("", "")
     """Request and limit; empty for none."""
     memory: tuple[str, str] = ("", "")
@@ -116,6 +145,8 @@ class Workload(Part):
     cpu_m: float = 5
     """Idle processor use in millicores."""
     cpu_ms_per_request: float = 2
+    cores: float = 0
+    """Processor cores that its program can use; 0 for as many as there are."""
     traced: bool = True
     """Its spans reach the collector."""
     internal_spans: bool = True
@@ -164,6 +195,16 @@ class Option(Part):
     """Argument value as JSON text -> value of the environment variable."""
 
 
+class Autoscaling(Part):
+    """HorizontalPodAutoscalers of the traced workloads, where the deployment asks for them."""
+
+    option: str
+    """Dotted name of the ITBench application argument that turns it on."""
+    max_replicas: int = 5
+    utilization: Mapping[str, int]
+    """Resource -> target in percent of what is requested; used where the workload requests it."""
+
+
 class Application(Part):
     """An application as the simulated cluster knows it. Pickles as its name."""
 
@@ -177,6 +218,13 @@ class Application(Part):
     options: Mapping[str, Option] = Field(default_factory=dict)
     common_env: Mapping[str, str] = Field(default_factory=dict)
     config_maps: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    """Secret -> key -> text."""
+    autoscaling: Autoscaling | None = None
+    ambient_mesh: bool = False
+    """Its namespace is in Istio's ambient mode, and its alerts are computed from the mesh's metrics."""
+    objects: tuple[Manifest, ...] = ()
+    """Further objects, as they are applied."""
     workloads: Mapping[str, Workload]
     _file: str = PrivateAttr(default="")
 
@@ -187,6 +235,18 @@ class Application(Part):
 
     def __hash__(self) -> int:
         return hash((self.name, self._file))
+
+    def behind(self, name: str) -> tuple[str, ...]:
+        """The workloads that serve under a name: those of the Service, or the workload of that name."""
+        return self._behind.get(name, ())
+
+    @cached_property
+    def _behind(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name, workload in self.workloads.items():
+            for called in {name, workload.service or name}:
+                found[called] = (*found.get(called, ()), name)
+        return found
 
     def manifests(self, options: Mapping[str, Any] | None = None) -> list[Manifest]:
         """All objects of the application in the order in which they are created; nodes are the cluster's own.
@@ -199,71 +259,6 @@ class Application(Part):
 
     def problems(self) -> Iterator[Problem]:
         """Everything that does not fit together inside the file."""
-        for name, workload in self.workloads.items():
-            for operation_name, operation in workload.operations.items():
-                where = f"workloads.{name}.operations.{operation_name}"
-                for index, call in enumerate(operation.calls):
-                    yield from self._check_target(f"{where}.calls[{index}].to", call.to)
-                    yield from self._check_address(f"{where}.calls[{index}].address", workload, call.address)
-                if operation.consumes:
-                    yield from self._check_target(f"{where}.consumes", operation.consumes)
-                    yield from self._check_address(f"{where}.address", workload, operation.address)
-            for variable in workload.needs_at_start:
-                yield from self._check_address(f"workloads.{name}.needs_at_start", workload, variable)
-            yield from self._check_flags(name, workload)
-        for where, wanted in [("collector", self.collector)] + [
-            (f"options.{key}.workload", option.workload) for key, option in self.options.items()
-        ]:
-            if wanted and wanted not in self.workloads:
-                yield Problem(where, f"unknown workload {wanted!r}", _one_of(self.workloads))
-        yield from self._check_cycles()
+        from scenarios.applications.checks import problems_of
 
-    def _check_target(self, where: str, target: str) -> Iterator[Problem]:
-        name, _, operation = target.partition("/")
-        if name not in self.workloads:
-            yield Problem(where, f"unknown workload {name!r}", _one_of(self.workloads))
-        elif operation not in self.workloads[name].operations:
-            yield Problem(
-                where, f"{name!r} has no operation {operation!r}", _one_of(self.workloads[name].operations)
-            )
-
-    def _check_address(self, where: str, workload: Workload, address: str) -> Iterator[Problem]:
-        for variable in filter(None, address.split(":")):
-            if variable not in workload.env:
-                yield Problem(where, f"{variable!r} is not in the workload's env", _one_of(workload.env))
-
-    def _check_flags(self, name: str, workload: Workload) -> Iterator[Problem]:
-        known = self.flag_store.flags if self.flag_store else {}
-        for index, effect in enumerate(workload.flags):
-            where = f"workloads.{name}.flags[{index}]"
-            if effect.flag not in known:
-                yield Problem(f"{where}.flag", f"unknown flag {effect.flag!r}", _one_of(known))
-            for operation in effect.operations:
-                if operation not in workload.operations:
-                    yield Problem(
-                        f"{where}.operations",
-                        f"unknown operation {operation!r}",
-                        _one_of(workload.operations),
-                    )
-
-    def _check_cycles(self) -> Iterator[Problem]:
-        done: set[str] = set()
-
-        def visit(target: str, path: tuple[str, ...]) -> Iterator[Problem]:
-            if target in path:
-                yield Problem(f"operation {target}", f"calls itself: {' -> '.join((*path, target))}")
-                return
-            name, _, operation = target.partition("/")
-            if target in done or operation not in getattr(self.workloads.get(name), "operations", {}):
-                return
-            for call in self.workloads[name].operations[operation].calls:
-                yield from visit(call.to, (*path, target))
-            done.add(target)
-
-        for name, workload in self.workloads.items():
-            for operation in workload.operations:
-                yield from visit(f"{name}/{operation}", ())
-
-
-def _one_of(names: Mapping[str, Any]) -> str:
-    return f"expected one of {', '.join(sorted(names))}" if names else ""
+        return problems_of(self)

@@ -10,18 +10,29 @@ from collections.abc import Iterable, Sequence
 
 from harness.cluster import Cluster, ObjectRef, wait_until
 from harness.errors import InfrastructureError
+from scenarios.faults.api_server import ApiServerRequestSurge
 from scenarios.faults.base import Fault, Injection
+from scenarios.faults.chaos import ScheduledChaosExperiment
 from scenarios.faults.containers import (
     InsufficientResources,
     InvalidCommand,
+    MisconfiguredReadinessProbe,
     ModifiedEnvironmentVariable,
     NonexistentImage,
+    UnassignedResourceLimits,
     UnsupportedArchitectureImage,
 )
+from scenarios.faults.credentials import ChangedValkeyPassword, CorruptedSecret, ValkeyOutOfMemory
 from scenarios.faults.feature_flags import FeatureFlag
-from scenarios.faults.init_containers import HangingInitContainer
+from scenarios.faults.init_containers import CrashingInitContainer, HangingInitContainer
+from scenarios.faults.mesh import DisabledAmbientMode, GatewayDenial, StrictMutualTls
+from scenarios.faults.networking import FailingNameResolution, IngressBlockingNetworkPolicy
+from scenarios.faults.nodes import CordonedNode, NonexistentNode
+from scenarios.faults.priority import PriorityPreemption
+from scenarios.faults.quota import InsufficientResourceQuota, MisconfiguredAutoscaler, ScaledToZero
 from scenarios.faults.scheduling import UnschedulableAntiAffinity
-from scenarios.faults.services import DeletedService, ModifiedTargetPort
+from scenarios.faults.services import DeletedService, InvalidSelector, ModifiedTargetPort
+from scenarios.faults.storage import NonexistentPersistentVolumeClaim
 from scenarios.faults.waiters import WAITERS, RestartKubernetesWorkload
 from scenarios.schema import PlannedInjection, PlannedWaiter, Scenario
 
@@ -35,22 +46,44 @@ __all__ = [
     "fault_of",
     "inject",
     "injected_objects",
+    "set_up",
     "undo",
 ]
 
 FAULTS: dict[str, type[Fault]] = {
     fault.id: fault
     for fault in (
+        CordonedNode,
+        CrashingInitContainer,
+        DisabledAmbientMode,
+        FailingNameResolution,
         HangingInitContainer,
+        IngressBlockingNetworkPolicy,
+        InsufficientResourceQuota,
         InsufficientResources,
         InvalidCommand,
+        ApiServerRequestSurge,
+        MisconfiguredAutoscaler,
+        MisconfiguredReadinessProbe,
         ModifiedEnvironmentVariable,
         ModifiedTargetPort,
         NonexistentImage,
+        NonexistentNode,
+        NonexistentPersistentVolumeClaim,
         FeatureFlag,
+        PriorityPreemption,
+        ScaledToZero,
+        ScheduledChaosExperiment,
+        StrictMutualTls,
+        GatewayDenial,
+        UnassignedResourceLimits,
         UnschedulableAntiAffinity,
         UnsupportedArchitectureImage,
+        ChangedValkeyPassword,
+        ValkeyOutOfMemory,
+        InvalidSelector,
         DeletedService,
+        CorruptedSecret,
     )
 }
 """Fault mechanisms by ITBench id."""
@@ -67,6 +100,13 @@ def injected_objects(scenario: Scenario) -> tuple[ObjectRef, ...]:
     """Every object that the scenario's injections change, create or delete, without repetition."""
     found = (target for planned in scenario.injections() for target in fault_of(planned).objects())
     return tuple(dict.fromkeys(found))
+
+
+def set_up(cluster: Cluster, scenario: Scenario) -> None:
+    """Play what the scenario does to a healthy application before its injections, such as scaling: the state
+    that a remediation must lead back to. `inject` plays it too, which then changes nothing."""
+    for disruption in scenario.disruptions:
+        _wait_for(cluster, disruption.pre_injection)
 
 
 def inject(cluster: Cluster, scenario: Scenario) -> tuple[Injection, ...]:

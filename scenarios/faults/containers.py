@@ -1,26 +1,19 @@
 """Faults in a container of a workload: resources, command, environment, image.
 
-Owns: ITBench faults 8, 9, 13, 15 and 26, each exactly the mutation of its fault index.
+Owns: ITBench faults 8, 9, 12, 13, 15, 24 and 26, each exactly the mutation of its fault index.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from pydantic import Field
 
-from harness.cluster import Cluster, Manifest, ObjectRef
+from harness.cluster import Cluster, Manifest
 from scenarios.faults.base import Container, Injection, Model, find, refuse, require
-from scenarios.faults.objects import pods_of, quantity, seconds
+from scenarios.faults.nodes import choose_worker, hostname_selector
+from scenarios.faults.objects import is_steady, pods_of, quantity
 from scenarios.faults.workload import ContainerFault
-
-OOM_MEMORY_S = 300.0
-"""An out-of-memory kill this recent says that the memory limit is still too low."""
-STEADY_S = 60.0
-"""A container must have run this long before its memory limit is held to be enough."""
-CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
-HOSTNAME = "kubernetes.io/hostname"
 
 
 class InsufficientResources(ContainerFault):
@@ -46,20 +39,8 @@ class InsufficientResources(ContainerFault):
         return (
             workload is not None
             and super().cause_removed(cluster, injection)
-            and all(self._is_steady(pod, cluster.now()) for pod in pods_of(cluster, workload))
+            and all(is_steady(pod, self.container.name, cluster.now()) for pod in pods_of(cluster, workload))
         )
-
-    def _is_steady(self, pod: Manifest, now: float) -> bool:
-        """The container has run for a while, and its last end, if any, was no recent out-of-memory kill."""
-        for status in pod.get("status", {}).get("containerStatuses", []):
-            if status["name"] == self.container.name:
-                running = status.get("state", {}).get("running")
-                ended = status.get("lastState", {}).get("terminated") or {}
-                killed = (
-                    ended.get("reason") == "OOMKilled" and seconds(ended["finishedAt"]) > now - OOM_MEMORY_S
-                )
-                return bool(running) and seconds(running["startedAt"]) <= now - STEADY_S and not killed
-        return False
 
 
 class InvalidCommand(ContainerFault):
@@ -73,6 +54,48 @@ class InvalidCommand(ContainerFault):
 
     def is_broken_container(self, container: Manifest, before: Manifest) -> bool:
         return bool(container.get("command") == ["invalid-command"])
+
+
+class MisconfiguredReadinessProbe(ContainerFault):
+    """Fault 12: a readiness probe that asks a port on which nothing listens."""
+
+    id = "misconfigured-kubernetes-workload-container-readiness-probe"
+    index = 12
+
+    def bad_container(self) -> dict[str, Any]:
+        return {
+            "readinessProbe": {
+                "httpGet": {"path": "/ready", "port": 40, "scheme": "HTTP"},
+                "failureThreshold": 3,
+                "periodSeconds": 5,
+                "successThreshold": 1,
+                "timeoutSeconds": 3,
+            }
+        }
+
+    def is_broken_container(self, container: Manifest, before: Manifest) -> bool:
+        """Any other probe is judged by whether its pods get ready."""
+        action = (container.get("readinessProbe") or {}).get("httpGet") or {}
+        return bool(action.get("port") == 40)
+
+
+class UnassignedResourceLimits(ContainerFault):
+    """Fault 24: no resource limits, so that a container may take what its node has."""
+
+    id = "unassigned-kubernetes-workload-container-resource-limits"
+    index = 24
+
+    def bad_container(self) -> dict[str, Any]:
+        return {"resources": {"limits": None}}
+
+    def shows(self, broken_pod: Manifest) -> bool:
+        """Harmless on its own: a pod without limits is all there is to see."""
+        return True
+
+    def is_broken_container(self, container: Manifest, before: Manifest) -> bool:
+        limits = (container.get("resources") or {}).get("limits") or {}
+        wanted = (before.get("resources") or {}).get("limits") or {}
+        return any(resource not in limits for resource in wanted)
 
 
 class EnvironmentVariable(Model):
@@ -142,31 +165,16 @@ class UnsupportedArchitectureImage(ContainerFault):
     index = 26
 
     def bad_pod_spec(self, cluster: Cluster, workload: Manifest) -> dict[str, Any]:
-        node = self._choose_worker(cluster, workload)
+        node = choose_worker(self, cluster, workload)
         labels = node["metadata"].get("labels", {})
         node_info = node.get("status", {}).get("nodeInfo", {})
         architecture = node_info.get("architecture") or labels.get("kubernetes.io/arch", "amd64")
         other = "arm64" if architecture == "amd64" else "amd64"
         image = f"quay.io/it-bench/hello-bench-{other}:2.0.0"
         return {
-            "nodeSelector": {HOSTNAME: labels.get(HOSTNAME, node["metadata"]["name"])},
+            "nodeSelector": hostname_selector(node),
             "containers": [{"name": self.container.name, "image": image}],
         }
-
-    def _choose_worker(self, cluster: Cluster, workload: Manifest) -> Manifest:
-        """Any worker, drawn by the workload's uid; on a cluster without workers, any node."""
-        nodes = sorted(cluster.list("Node"), key=lambda node: str(node["metadata"]["name"]))
-        if not nodes:
-            raise refuse(self, ObjectRef("Node", "*"), "the cluster lists no nodes")
-        workers = [
-            node
-            for node in nodes
-            if not set(CONTROL_PLANE_LABELS) & set(node["metadata"].get("labels", {}))
-            and not node.get("spec", {}).get("unschedulable")
-        ]
-        candidates = workers or nodes
-        draw = hashlib.sha256(str(workload["metadata"].get("uid", "")).encode()).digest()
-        return candidates[int.from_bytes(draw[:4], "big") % len(candidates)]
 
     def is_broken_container(self, container: Manifest, before: Manifest) -> bool:
         return bool(container["image"] != before["image"])

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from harness.cluster import Cluster, Manifest, ObjectRef
 from scenarios.faults.base import Fault, Injection, KubernetesObject, Model, find, refuse, require
-from scenarios.faults.objects import is_ready, pods_of, seconds
+from scenarios.faults.objects import is_ready, pods_of, started_since
 
 FLAGS_KEY = "demo.flagd.json"
 FLAG_DAEMON = "flagd"
@@ -81,7 +81,7 @@ class FeatureFlag(Fault):
         if config_map is None or daemon is None:
             return False
         pods = pods_of(cluster, daemon)
-        return any(map(is_ready, pods)) and all(_started_since(pod, config_map) for pod in pods)
+        return any(map(is_ready, pods)) and all(started_since(pod, config_map) for pod in pods)
 
 
 def _document(config_map: Manifest) -> dict[str, Any] | None:
@@ -94,23 +94,3 @@ def _document(config_map: Manifest) -> dict[str, Any] | None:
 
 def _names(document: Manifest) -> str:
     return ", ".join(sorted(document.get("flags", {})))
-
-
-def _started_since(pod: Manifest, config_map: Manifest) -> bool:
-    """Whether the pod started after the ConfigMap was last written.
-
-    API servers record the time of each write in `managedFields`. One that does not still counts writes: a steady
-    pod is written for the last time when it gets ready, so that its resource version tells the order."""
-    changed, started = _last_write(config_map), pod.get("status", {}).get("startTime")
-    if started is None:
-        return False
-    if changed is None:
-        version, reference = (int(one["metadata"]["resourceVersion"]) for one in (pod, config_map))
-        return version > reference
-    return seconds(started) >= changed
-
-
-def _last_write(manifest: Manifest) -> float | None:
-    """Seconds since the epoch, by the API server's own record; None when it keeps none."""
-    entries = manifest["metadata"].get("managedFields", [])
-    return max((seconds(entry["time"]) for entry in entries if "time" in entry), default=None)

@@ -21,6 +21,10 @@ GENERATED_ANNOTATIONS = frozenset(
         "endpoints.kubernetes.io/last-change-trigger-time",
     }
 )
+OOM_MEMORY_S = 300.0
+"""An out-of-memory kill this recent says that the memory is still not enough."""
+STEADY_S = 60.0
+"""A container must have run this long before its memory is held to be enough."""
 KEPT_METADATA = ("name", "namespace", "labels", "annotations")
 
 _SUFFIXES = {
@@ -84,6 +88,37 @@ def seconds(timestamp: str) -> float:
     """Seconds since the epoch of an RFC 3339 time."""
     parsed = datetime.fromisoformat(timestamp)
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def started_since(pod: Manifest, source: Manifest) -> bool:
+    """Whether the pod started after a ConfigMap or Secret was last written.
+
+    API servers record the time of each write in `managedFields`. One that does not still counts writes: a steady
+    pod is written for the last time when it gets ready, so that its resource version tells the order."""
+    changed, started = _last_write(source), pod.get("status", {}).get("startTime")
+    if started is None:
+        return False
+    if changed is None:
+        version, reference = (int(one["metadata"]["resourceVersion"]) for one in (pod, source))
+        return version > reference
+    return seconds(started) >= changed
+
+
+def _last_write(manifest: Manifest) -> float | None:
+    """Seconds since the epoch, by the API server's own record; None when it keeps none."""
+    entries = manifest["metadata"].get("managedFields", [])
+    return max((seconds(entry["time"]) for entry in entries if "time" in entry), default=None)
+
+
+def is_steady(pod: Manifest, container: str, now: float) -> bool:
+    """The container has run for a while, and its last end, if any, was no recent out-of-memory kill."""
+    for status in pod.get("status", {}).get("containerStatuses", []):
+        if status["name"] == container:
+            running = status.get("state", {}).get("running")
+            ended = status.get("lastState", {}).get("terminated") or {}
+            killed = ended.get("reason") == "OOMKilled" and seconds(ended["finishedAt"]) > now - OOM_MEMORY_S
+            return bool(running) and seconds(running["startedAt"]) <= now - STEADY_S and not killed
+    return False
 
 
 def quantity(text: str | int | float) -> Decimal:

@@ -1,6 +1,6 @@
-"""Faults in a Service: a wrong target port, a missing Service.
+"""Faults in a Service: a wrong target port, a wrong selector, a missing Service.
 
-Owns: ITBench faults 14 and 30.
+Owns: ITBench faults 14, 29 and 30.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from harness.cluster import Cluster, Manifest, ObjectRef, exists
 from scenarios.faults.base import Fault, Injection, KubernetesObject, find, refuse, require
+from scenarios.faults.nodes import number_from
 from scenarios.faults.objects import has_ready_endpoints
 
 BAD_PORT = 9999
@@ -68,6 +69,28 @@ class ModifiedTargetPort(ServiceFault):
             and _target_ports(service) == _target_ports(injection.original(self.target))
             and self.serves(cluster)
         )
+
+
+class InvalidSelector(ServiceFault):
+    """Fault 29: the Service selects pods that do not exist."""
+
+    id = "invalid-kubernetes-service-selector"
+    index = 29
+
+    def inject(self, cluster: Cluster) -> Injection:
+        service = require(self, cluster, self.target)
+        time = cluster.now()
+        selector = {"app.kubernetes.io/name": f"invalid-workload-{number_from(service, 1000)}"}
+        cluster.patch(*self.target, {"spec": {"selector": selector}})
+        return self.record(cluster, time, before=(service,))
+
+    def confirm_active(self, cluster: Cluster, injection: Injection) -> bool:
+        return find(cluster, self.target) is not None and not self.serves(cluster)
+
+    def cause_removed(self, cluster: Cluster, injection: Injection) -> bool:
+        service = find(cluster, self.target)
+        wanted = injection.original(self.target)["spec"].get("selector")
+        return service is not None and service["spec"].get("selector") == wanted and self.serves(cluster)
 
 
 class DeletedService(ServiceFault):

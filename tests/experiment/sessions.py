@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from harness.agents.react import ReactAgent
+from harness.agents import create_agent
 from harness.budget import BudgetConfig
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.simulated.environment import SimulatedEnvironment
@@ -28,14 +29,15 @@ def play(
     additions: Sequence[str] = (),
     scenario: int = 16,
     budget: BudgetConfig | None = None,
+    agent: Mapping[str, Any] | None = None,
 ) -> tuple[TrialRecord, list[Event]]:
-    """Run one trial for real; its record and its events."""
+    """Run one trial for real, with the react agent unless fields of another are given; record and events."""
     found = catalogue().get(scenario)
     setting = Setting(
         scenario=found,
         environment=lambda: SimulatedEnvironment(EnvironmentConfig(), VerdictConfig()),
         model=model,
-        agent=ReactAgent,
+        agent=lambda: create_agent("a", agent or {"kind": "react"}),
         guards=guards,
         prompt_additions=additions,
         budget=budget or BudgetConfig(),

@@ -37,7 +37,7 @@ def config(run_dir: Path, **changes: Any) -> ExperimentConfig:
         "name": "base",
         "question": "?",
         "scenario": [16, 20],
-        "agent": {"kind": "react"},
+        "agents": {"react": {"kind": "react"}},
         "models": {"clumsy": CLUMSY},
         "arms": {"baseline": [], "gate": ["verifier_gate"], "gate_prompt": ["verifier_gate_prompt"]},
         "interventions": {"verifier_gate": {}},

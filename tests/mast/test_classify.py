@@ -28,8 +28,8 @@ from trace_builder import (
 
 from harness.mast.classify import classify
 from harness.mast.detectors import DETECTORS
-from harness.mast.taxonomy import ATOMS, MODES, taxonomy
-from harness.mast.view import text_of
+from harness.mast.spans import text_of
+from harness.mast.taxonomy import ATOMS, EXTENSIONS, MODES, taxonomy
 from harness.trace import Event, UserMessage, decode, encode
 
 V32, V33 = "no_or_incomplete_verification", "incorrect_verification"
@@ -75,7 +75,7 @@ EDITS: dict[str, tuple[Callable[[list[Event]], list[Event]], set[str]]] = {
     ),
     "an alert left unexplained": (
         lambda e: with_answer(e, lambda s: s["diagnosis"].update(alerts_explained=[])),
-        {"disobey_task"},
+        {"disobey_task", "alert_uncovered"},
     ),
     "the turn budget used up": (out_of_turns, {"unaware_termination"}),
     "the task issued again": (issued_again, {"conversation_reset"}),
@@ -138,7 +138,7 @@ def test_every_label_comes_always_once_and_carries_the_taxonomy() -> None:
     for events in (clean(), [], investigated().events, Builder().end("api_error").events):
         found = classify(events)
         assert [label.slug for label in found] == [slug for detector in DETECTORS for slug in detector.slugs]
-        assert {label.slug for label in found} <= {*MODES, *ATOMS}
+        assert {label.slug for label in found} == {*MODES, *ATOMS, *EXTENSIONS}
         assert {label.taxonomy for label in found} == {taxonomy().hash}
 
 

@@ -47,7 +47,7 @@ def trial(scenario: int) -> TrialRecord:
             "name": "competence",
             "question": "Can it do the work?",
             "scenario": [scenario],
-            "agent": {"kind": "react"},
+            "agents": {"react": {"kind": "react"}},
             "models": {"able": {"kind": "simulated"}},
             "arms": {"baseline": []},
             "repeats": 1,

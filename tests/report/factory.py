@@ -54,9 +54,9 @@ SLUGS = (
     "unaware_termination",
     "conversation_reset",
     "premature_termination",
-    "verification_none",
-    "verification_partial",
-    "verification_wrong",
+    "verification_v0",
+    "no_or_incomplete_verification",
+    "incorrect_verification",
 )
 
 
@@ -228,7 +228,7 @@ def handmade() -> tuple[Plan, list[TrialRecord]]:
         modes: dict[str, Present] = {
             "step_repetition": "present" if number % 3 == 0 else "absent",
             "premature_termination": "absent" if gate else "present",
-            "verification_none": "cannot_tell" if number % 7 == 0 else "absent",
+            "verification_v0": "cannot_tell" if number % 7 == 0 else "absent",
         }
         spent: dict[str, Any] = {
             "usage": usage(8000 + 500 * number),

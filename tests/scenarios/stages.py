@@ -5,16 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 from harness.cluster import Cluster, ObjectRef
-from harness.config import EnvironmentConfig, VerdictConfig
-from harness.environments.simulated.environment import SimulatedEnvironment
 from harness.environments.simulated.monitoring import Monitoring
 from harness.environments.simulated.world import World
-from harness.tools.toolbox import Toolbox
 from scenarios.applications import load_application
 from scenarios.faults import FAULTS, Fault
 from scenarios.loader import catalogue
 from scenarios.schema import Scenario
-from scenarios.selftest import Stage
 
 NAMESPACE = "otel-demo"
 SEED = 7
@@ -55,11 +51,3 @@ def workload(name: str) -> ObjectRef:
 def patch_pods(cluster: Cluster, name: str, pod_spec: dict[str, object]) -> None:
     """Change the pod template of a Deployment."""
     cluster.patch("Deployment", name, NAMESPACE, {"spec": {"template": {"spec": pod_spec}}})
-
-
-async def make_stage(played: Scenario) -> Stage:
-    """A started scenario and its tools."""
-    environment = SimulatedEnvironment(EnvironmentConfig(), VerdictConfig())
-    briefing = await environment.start(played, SEED)
-    tools = Toolbox(environment.cluster, environment.telemetry, briefing.namespaces)
-    return Stage(environment, tools)

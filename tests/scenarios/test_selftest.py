@@ -7,16 +7,26 @@ from typing import Any
 
 import pytest
 
+from harness import cli, validation
 from harness.cluster import Cluster
+from harness.environments.simulated import alerts
+from harness.environments.simulated.environment import SimulatedEnvironment
+from harness.validation import check as report_on
+from harness.validation import validate
+from scenarios.controls import CONTROLS
 from scenarios.faults import FAULTS, Injection
 from scenarios.loader import catalogue
 from scenarios.schema import Scenario
-from scenarios.selftest import ScenarioReport, check_scenario
-from tests.scenarios.stages import make_stage, scenario
+from scenarios.selftest import ScenarioReport
+from tests.scenarios.stages import scenario
+
+SERVICE_PORT = "modified-target-port-kubernetes-service"
 
 
-def report_on(played: Scenario) -> ScenarioReport:
-    return asyncio.run(check_scenario(played, make_stage))
+@pytest.fixture
+def fresh_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that was prepared while the code was whole is used again."""
+    monkeypatch.setattr(SimulatedEnvironment, "_prepared", type(SimulatedEnvironment._prepared)())
 
 
 def changed(played: Scenario, **fields: Any) -> Scenario:
@@ -29,13 +39,13 @@ def test_a_scenario_is_what_it_says(scenario_id: int) -> None:
     assert report.ok, "\n".join(report.failures())
     names = [check.name for check in report.checks]
     assert [name for name in names if not name.startswith("solution")] == [
+        "healthy",
         "active",
         "undo",
-        "nothing",
-        "restart_everything",
-        "delete_workload",
+        "answer",
+        *CONTROLS,
     ]
-    assert len(names) == 5 + sum(map(len, scenario(scenario_id).solutions))
+    assert len(names) == 4 + len(CONTROLS) + sum(map(len, scenario(scenario_id).solutions))
 
 
 def failed(report: ScenarioReport) -> set[str]:
@@ -53,7 +63,8 @@ def test_a_solution_that_does_not_help_is_found() -> None:
     useless = {"tool": "rollout_restart", "args": {"namespace": "otel-demo", "name": "ad"}}
     wrong = {"tool": "rollout_undo", "args": {"namespace": "otel-demo", "name": "no-such"}}
     solutions = [[{"steps": [useless]}, {"steps": [wrong]}]]
-    assert failed(report_on(changed(scenario(30), solutions=solutions))) == {"solution 1.1", "solution 1.2"}
+    report = report_on(changed(scenario(30), solutions=solutions))
+    assert failed(report) == {"solution 1.1", "solution 1.2", "answer"}
 
 
 def test_an_injection_that_fails_is_reported_in_every_check() -> None:
@@ -64,15 +75,75 @@ def test_an_injection_that_fails_is_reported_in_every_check() -> None:
     assert "has no target port 1" in report.failures()[0]
 
 
-def test_a_broken_undo_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    fault = FAULTS["modified-target-port-kubernetes-service"]
-    monkeypatch.setattr(fault, "undo", lambda self, cluster, injection: None)
-    assert failed(report_on(scenario(30))) == {"undo"}
+def red(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What `scenarios validate 30` complains about; it must leave with 1."""
+    assert cli.run(["scenarios", "validate", "30", "--jobs", "1"]) == 1
+    out = capsys.readouterr().out
+    return [line.split(": ")[0] for line in out.splitlines() if line.startswith("FAILED")]
 
 
-def test_a_predicate_that_is_always_true_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def always(self: object, cluster: Cluster, injection: Injection) -> bool:
-        return True
+@pytest.mark.usefixtures("fresh_incidents")
+class TestBrokenOnPurpose:
+    """One line of code is made wrong; the command is red and names scenario and check."""
 
-    monkeypatch.setattr(FAULTS["modified-target-port-kubernetes-service"], "cause_removed", always)
-    assert "active" in failed(report_on(scenario(30)))
+    def test_an_undo(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.setattr(FAULTS[SERVICE_PORT], "undo", lambda self, cluster, injection: None)
+        assert red(capsys) == ["FAILED live/8949d5b/30 undo"]
+
+    @pytest.mark.parametrize(("answer", "checks"), [
+        (True, ["active"]),
+        (False, ["solution 1.1", "answer"]),
+    ])  # fmt: skip
+    def test_a_predicate(
+        self,
+        answer: bool,
+        checks: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def predicate(self: object, cluster: Cluster, injection: Injection) -> bool:
+            return answer
+
+        monkeypatch.setattr(FAULTS[SERVICE_PORT], "cause_removed", predicate)
+        assert red(capsys) == [f"FAILED live/8949d5b/30 {check}" for check in checks]
+
+    def test_an_alert_rule(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        rules = tuple(
+            rule.model_copy(update={"above": 1e9}) if rule.alert == "HighRequestErrorRate" else rule
+            for rule in alerts.load_rules()
+        )
+        for module in ("alerts", "recorder", "monitoring"):
+            monkeypatch.setattr(f"harness.environments.simulated.{module}.load_rules", lambda: rules)
+        assert red(capsys) == ["FAILED live/8949d5b/30 active"]
+
+    def test_a_verdict_that_lets_everything_pass(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("harness.scoring.verdict._causes", lambda cluster, injections: [])
+        monkeypatch.setattr("harness.scoring.verdict.damage", lambda *given, **named: [])
+        monkeypatch.setattr("harness.scoring.verdict._Watch.remaining", lambda self: [])
+        (report,) = validate([30], jobs=1)
+        assert failed(report) == set(CONTROLS)
+
+
+def test_a_green_run_leaves_with_0_and_says_what_caught_the_control_agents(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["scenarios", "validate", "30", "37", "--jobs", "1"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "2 of 2 scenarios are what they say" in out
+    assert (
+        "restart_everything: caught in 2: symptom 1 (0 alone), cause 1 (0 alone), damage 1 (1 alone)" in out
+    )
+
+
+def test_several_processes_find_the_same_as_one() -> None:
+    assert validate("30,114", jobs=2) == validate("30,114", jobs=1)
+
+
+def test_the_agent_that_knows_the_answer_works_through_a_whole_trial() -> None:
+    record = asyncio.run(validation.run_with_answer(scenario(31)))
+    assert record.status == "scored"
+    assert record.tool_calls == 4
+    assert record.score is not None
+    assert (record.score.recall, record.score.precision) == (1, 1)
+    assert record.verdict is not None
+    assert record.verdict.all_clear

@@ -66,6 +66,12 @@ def test_without_ground_truth_there_is_no_score() -> None:
         score_diagnosis(diagnosis(RIGHT), [], MUTATED)
 
 
+@pytest.mark.parametrize(("names", "right"), [([], 1), (RIGHT[:1], 0)])
+def test_in_a_false_alarm_the_right_answer_blames_nothing(names: list[str], right: int) -> None:
+    score = score_diagnosis(diagnosis(names), [], [])
+    assert (score.recall, score.precision, score.f1, score.mutation_recall) == (right,) * 4
+
+
 def test_nothing_mutated_means_nothing_to_name() -> None:
     assert score_diagnosis(diagnosis(RIGHT), ROOTS, []).mutation_recall == 0
 

@@ -18,6 +18,7 @@ class FakeRuntime:
     def __init__(self) -> None:
         self.changes = 0
         self.unready: set[str] = set()
+        self.usage: dict[str, tuple[float, float]] = {}
 
     def container_started(self, pod: Manifest, container: str, store: ObjectStore, now: float) -> Process:
         every = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
@@ -40,6 +41,9 @@ class FakeRuntime:
 
     def image_exists(self, image: str) -> bool | str:
         return NOT_FOUND if image == MISSING_IMAGE else True
+
+    def pod_usage(self, pod: Manifest, now: float) -> tuple[float, float]:
+        return self.usage.get(pod["metadata"]["labels"]["app"], (0.0, 0.0))
 
     def changed(self, now: float, store: ObjectStore) -> None:
         self.changes += 1

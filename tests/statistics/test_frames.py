@@ -33,8 +33,8 @@ def test_an_excluded_trial_is_flagged_and_has_no_values() -> None:
 
 def test_remediation_is_missing_where_it_cannot_be_decided() -> None:
     snapshot = [
-        record(verdict=None),
-        record(spec(3), status="failed", reason="no_output", verdict=None),
+        record(verdict=None, can_act=False),
+        record(spec(3), status="failed", reason="no_output", verdict=None, can_act=False),
     ]
     assert trials_frame(snapshot)["remediated"].isna().all()
 

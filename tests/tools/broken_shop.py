@@ -303,6 +303,7 @@ class FakeTelemetry:
         end: float | None = None,
         contains: str = "",
         limit: int = 200,
+        severity: str = "",
     ) -> Sequence[LogRecord]:
         found = [
             record
@@ -310,6 +311,7 @@ class FakeTelemetry:
             if service in ("", record.service)
             and pod in ("", record.pod)
             and contains in record.body
+            and severity in ("", record.severity)
             and (start or 0) <= record.time <= (end or NOW)
         ]
         return sorted(found, key=lambda record: record.time)[-limit:]

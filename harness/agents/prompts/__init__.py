@@ -10,12 +10,17 @@ from harness.protocols import Briefing
 
 def system_prompt(additions: Sequence[str] = ()) -> str:
     """The system prompt of every agent, with the texts of prompt interventions after it."""
-    base = files(__name__).joinpath("system.md").read_text(encoding="utf-8").strip()
-    return "\n\n".join([base, *(text.strip() for text in additions)])
+    return "\n\n".join([text_of("system.md"), *(text.strip() for text in additions)])
 
 
-def task_prompt(briefing: Briefing) -> str:
-    """The request that opens the incident."""
-    name = "task.md" if briefing.can_act else "task_diagnosis.md"
-    template = files(__name__).joinpath(name).read_text(encoding="utf-8").strip()
+def task_prompt(briefing: Briefing, request: str = "") -> str:
+    """The request that opens the incident; with `request`, an underspecified one in the operator's words."""
+    if request:
+        return f"{request.strip()} {text_of('task_ambiguous.md')}"
+    template = text_of("task.md" if briefing.can_act else "task_diagnosis.md")
     return template.format(namespaces=", ".join(briefing.namespaces))
+
+
+def text_of(name: str) -> str:
+    """A text of this folder."""
+    return files(__name__).joinpath(name).read_text(encoding="utf-8").strip()

@@ -63,6 +63,6 @@ class Addresses:
 
     def listens(self, backend: Backend, workload: str) -> bool:
         """Whether the pods behind a port are the wanted workload and listen on the port they are asked for."""
-        ports = self.application.workloads[workload].ports
-        right = backend.workload == workload and backend.variant.serves
+        right = backend.workload in self.application.behind(workload) and backend.variant.serves
+        ports = self.application.workloads[backend.workload].ports if right else ()
         return right and any(port.target == backend.target_port for port in ports)

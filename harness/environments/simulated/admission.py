@@ -1,13 +1,14 @@
 """Admission: what the API server refuses although the object itself is valid.
 
-Owns: namespaces that are missing or going away, and resource quotas. Does not own: the status of quotas
-(`controllers/quota.py`).
+Owns: namespaces that are missing or going away, resource quotas, and what is filled in from other objects: the
+priority of a pod, the storage class of a claim. Does not own: the status of quotas (`controllers/quota.py`).
 """
 
 from __future__ import annotations
 
 from harness.cluster import Forbidden, Manifest, NotFound
 from harness.environments.simulated.kinds import kind_of
+from harness.environments.simulated.nodes import DEFAULT_STORAGE
 from harness.environments.simulated.quantity import format_quantity, parse_quantity
 from harness.environments.simulated.store import ObjectStore
 
@@ -26,9 +27,36 @@ def admit(manifest: Manifest, store: ObjectStore) -> None:
         if "deletionTimestamp" in namespace["metadata"]:
             because = f"unable to create new content in namespace {ns} because it is being terminated"
             raise Forbidden(f'{resource.resource} "{name}" is forbidden: {because}')
+    if kind == "PersistentVolumeClaim":
+        _choose_storage(manifest, store)
     if kind == "Pod":
+        _resolve_priority(manifest, store)
         for quota in store.list("ResourceQuota", ns):
             _check_quota(manifest, quota, store)
+
+
+def priority(pod: Manifest) -> int:
+    """What the scheduler goes by; 0 without a class."""
+    return int(pod["spec"].get("priority") or 0)
+
+
+def _resolve_priority(pod: Manifest, store: ObjectStore) -> None:
+    """Fill in the priority that a pod's class has now. Changes its argument, not what it shares."""
+    name = pod["spec"].get("priorityClassName")
+    if name:
+        found = store.get("PriorityClass", name)
+        if found is None:
+            because = f"no PriorityClass with name {name} was found"
+            raise Forbidden(f'pods "{pod["metadata"]["name"]}" is forbidden: {because}')
+        pod["spec"] = {**pod["spec"], "priority": found["value"]}
+
+
+def _choose_storage(claim: Manifest, store: ObjectStore) -> None:
+    """A claim that names no storage class gets the default one."""
+    spec = claim.setdefault("spec", {})
+    for storage in store.list("StorageClass"):
+        if (storage["metadata"].get("annotations") or {}).get(DEFAULT_STORAGE) == "true":
+            spec.setdefault("storageClassName", storage["metadata"]["name"])
 
 
 def consumed(quota: Manifest, store: ObjectStore) -> dict[str, float]:

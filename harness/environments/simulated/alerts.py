@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from harness.telemetry import Severity
+from scenarios.applications.schema import Application
 
 QUANTILE_SHARE = 0.05
 """Share of slow requests at which the 95th percentile is slow."""
@@ -33,6 +34,8 @@ class Rule(BaseModel):
     alert: str
     group: str = ""
     severity: Severity
+    source: Literal["spans", "mesh", "cluster"] = "cluster"
+    """Whose metrics it reads: the application's spans, or those of its service mesh, or the cluster's."""
     signal: str
     services: str = ""
     not_services: str = ""
@@ -42,6 +45,10 @@ class Rule(BaseModel):
     window_s: float = 0
     for_s: float
     description: str = ""
+
+    def watches(self, application: Application) -> bool:
+        """Whether the metrics that it reads exist for an application."""
+        return self.source in ("cluster", "mesh" if application.ambient_mesh else "spans")
 
     def concerns(self, service: str) -> bool:
         """Whether the rule watches a service."""

@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING
 
 from harness.cluster import LogLine, Manifest
 from harness.environments.simulated.addresses import parse_address
-from harness.environments.simulated.clock import draw
+from harness.environments.simulated.clock import draw, epoch
 from harness.environments.simulated.logs import recorded
 from harness.environments.simulated.process import Process
+from harness.environments.simulated.programs import mounted_files, run_command, run_script
 from harness.environments.simulated.recorder import Recorder, Start
-from harness.environments.simulated.view import ClusterView, container_of, limit
+from harness.environments.simulated.view import ClusterView, container_of, limit, runs_own_program
 from scenarios.applications.schema import Application, Workload
 
 if TYPE_CHECKING:
     from harness.environments.simulated.store import ObjectStore
 
 MI = 2.0**20
-SHELLS = frozenset({"sh", "/bin/sh", "bash", "/bin/bash"})
-PROGRAMS = SHELLS | {"sleep", "/bin/sleep", "true", "false", "echo", "cat", "env", "tail"}
-"""Programs that any image has."""
 KEPT_STARTS = 200
 EARLY_S = 20
 """A program that dies within these seconds never got to serve."""
@@ -47,6 +45,7 @@ class ApplicationRuntime:
         if name and container_of(pod, name)["name"] == container:
             uid, dies = pod["metadata"]["uid"], process.outcome != "runs" and process.after_s < EARLY_S
             (self.view.doomed.add if dies else self.view.doomed.discard)(uid)
+            (self.view.stand_ins.add if process.serves else self.view.stand_ins.discard)(uid)
         starts = self.recorder.starts
         starts.append(Start(now, name, pod["metadata"]["name"], container, process))
         del starts[:-KEPT_STARTS]
@@ -73,6 +72,19 @@ class ApplicationRuntime:
         if self.application.architecture not in known.architectures:
             return f"{prefix}no match for platform in manifest: not found"
         return True
+
+    def pod_usage(self, pod: Manifest, now: float) -> tuple[float, float]:
+        """(cores, bytes): idling and its share of the requests; its working set and what leaked since it started."""
+        name = self.view.workload_of(pod)
+        segment = self.recorder.segment_at(now)
+        if not name or segment is None:
+            return 0.0, 0.0
+        workload, alike = self.application.workloads[name], segment.pods.get(name, ())
+        cpu_m = workload.cpu_m + segment.flow.services[name].cpu_m / max(1, sum(t.ready for t in alike))
+        bound = limit(container_of(pod, name), "cpu")
+        leaked = self.leak_mi_per_min(pod, workload) * (now - epoch(pod["status"]["startTime"])) / 60
+        memory = (workload.working_set_mi + leaked) * MI
+        return min(cpu_m / 1000, bound or cpu_m), memory
 
     def changed(self, now: float, store: ObjectStore) -> None:
         """Let monitoring take in the objects as they are."""
@@ -107,11 +119,26 @@ class ApplicationRuntime:
         name = self.view.workload_of(pod)
         workload = self.application.workloads.get(name)
         is_main = workload is not None and container_of(pod, name)["name"] == container
-        command = tuple(own.get("command") or ())
-        own_program = command in ((), workload.command) if workload is not None else False
-        if is_main and own_program and workload is not None and own["image"] == workload.image:
+        if workload is None or not is_main:
+            return self._foreign(pod, own, "", float("inf"), store)
+        if runs_own_program(own, workload) and own["image"] == workload.image:
             return self._program(pod, own, workload, store)
-        return run_command((*command, *(own.get("args") or ())))
+        memory = limit(own, "memory") / MI
+        room = memory - workload.working_set_mi if memory else float("inf")
+        program = workload.program[0] if workload.program and own["image"] == workload.image else ""
+        return self._foreign(pod, own, program, room, store)
+
+    def _foreign(
+        self, pod: Manifest, container: Manifest, program: str, room_mi: float, store: ObjectStore
+    ) -> Process:
+        """A command that is not the workload's: a mounted script, or one of the usual programs."""
+        words = [*(container.get("command") or ()), *(container.get("args") or ())]
+        process = run_script(words, mounted_files(pod, container, store), program, room_mi)
+        if process is None:
+            return run_command(words)
+        if process.serves:
+            self.view.container_started(pod, store)
+        return process
 
     def _program(self, pod: Manifest, container: Manifest, workload: Workload, store: ObjectStore) -> Process:
         self.view.container_started(pod, store)
@@ -143,26 +170,6 @@ class ApplicationRuntime:
             if all(int(entry["port"]) != port for entry in service["spec"].get("ports") or ()):
                 return f"FATAL {variable}: dial tcp {host}:{port}: connect: connection refused"
         return ""
-
-
-def run_command(words: Sequence[str]) -> Process:
-    """What a container does whose program is not the application's."""
-    if not words:
-        return Process("runs")
-    program, text = words[0], " ".join(words[1:])
-    if program not in PROGRAMS:
-        return Process(
-            "start_error",
-            exit_code=128,
-            message="failed to create containerd task: failed to create shim task: OCI runtime create failed: "
-            "runc create failed: unable to start container process: error during container init: exec: "
-            f'"{program}": executable file not found in $PATH',
-        )
-    if "infinity" in text or program == "tail" or "while true" in text or "while :" in text:
-        return Process("runs")
-    if program.endswith("sleep"):
-        return Process("exits", after_s=float(words[1]) if len(words) > 1 and words[1].isdigit() else 0.0)
-    return Process("exits", after_s=1.0, exit_code=1 if program == "false" or "exit 1" in text else 0)
 
 
 def _probe_passes(container: Manifest) -> bool:

@@ -86,9 +86,7 @@ class SimulatedCluster:
 
     def apply(self, manifest: Manifest) -> Manifest:
         """Create or replace. Status and server-written metadata in the request are ignored."""
-        stored = self.write(manifest)
-        self._world.settle()
-        return self.get(stored["kind"], stored["metadata"]["name"], stored["metadata"].get("namespace", ""))
+        return self._settled(self.write(manifest))
 
     def patch(
         self, kind: str, name: str, namespace: str, patch: Manifest, strategy: PatchType = "strategic"
@@ -105,9 +103,7 @@ class SimulatedCluster:
             if merged.get(field) != before[field]:
                 raise Invalid(f"the {field} of an object cannot be changed from {before[field]}")
         self._check_identity(merged, before["metadata"])
-        self._replace(intern_tree(merged), before)
-        self._world.settle()
-        return self.get(kind, name, namespace)
+        return self._settled(self._replace(intern_tree(merged), before))
 
     def delete(self, kind: str, name: str, namespace: str = "") -> None:
         """Delete; pods and namespaces take a moment to go."""
@@ -148,6 +144,14 @@ class SimulatedCluster:
         if found is None:
             raise NotFound(f'{known.resource} "{name}" not found')
         return found
+
+    def _settled(self, written: Manifest) -> Manifest:
+        """What became of a written object; as it was written when it went away, its last finalizer removed."""
+        self._world.settle()
+        namespace, name = key_of(written)
+        current = self._world.store.get(written["kind"], name, namespace)
+        copy: Manifest = copy_tree(written if current is None else current)
+        return copy
 
     def _check_identity(self, merged: Manifest, before: Manifest) -> None:
         metadata = merged.get("metadata")

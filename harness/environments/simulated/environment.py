@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 from harness.cluster import Cluster, ClusterError
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.simulated.monitoring import Monitoring
+from harness.environments.simulated.nodes import CHAOS_NAMESPACE
 from harness.environments.simulated.world import World
 from harness.errors import InfrastructureError
 from harness.protocols import Briefing
@@ -21,7 +22,7 @@ from harness.records import Verdict
 from harness.scoring.verdict import Baseline, VerdictPolicy, decide
 from harness.telemetry import Telemetry
 from scenarios.applications import load_application
-from scenarios.faults import Injection, await_active, inject
+from scenarios.faults import Injection, await_active, inject, set_up
 from scenarios.schema import Scenario
 
 T = TypeVar("T")
@@ -94,13 +95,14 @@ def prepare(scenario: Scenario, seed: int, config: EnvironmentConfig) -> Prepare
     monitoring = Monitoring(application, seed)
     world = World(seed, monitoring.runtime)
     monitoring.attach(world)
-    namespaces = (application.namespace,)
+    namespaces = (application.namespace, CHAOS_NAMESPACE)
     try:
         world.deploy(application.manifests(scenario.application_options))
     except ClusterError as error:
         raise InfrastructureError("infra_deploy_failed", str(error)) from error
     world.advance(DEPLOY_S)
     require_available(world, namespaces)
+    set_up(world.cluster, scenario)
     world.advance(config.soak_s)
     baseline = Baseline.capture(world.cluster, monitoring, namespaces)
     try:

@@ -31,6 +31,10 @@ class ServiceFlow(NamedTuple):
     """Millicores that its pods ask for beyond idling, all together."""
     latencies: Mixture = ()
     """(requests per second, latency) of each kind of request."""
+    forwarded: float = 0.0
+    """Successful calls that it makes; a gateway's count when the mesh carries them."""
+    connections: float = 0.0
+    """Connections to it that the mesh sees."""
 
     def slow_share(self, threshold_ms: float) -> float:
         """Share of requests that take longer."""
@@ -89,7 +93,8 @@ class Flow:
         self.consumers: dict[str, ConsumerFlow] = solver.consumers
         self.own_failures: tuple[tuple[str, str, float, str], ...] = tuple(solver.own_failures())
         self.operations: dict[tuple[str, str], float] = solver.operation_rates()
-        self._solver = solver
+        self.solver = solver
+        """Outcome of every operation, for who needs single requests."""
         self._paths: tuple[PathFlow, ...] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -107,7 +112,9 @@ class Flow:
     def paths(self) -> tuple[PathFlow, ...]:
         """Requests by path of services."""
         if self._paths is None:
-            self._paths = tuple(self._solver.paths())
+            from harness.environments.simulated.call_paths import path_flows
+
+            self._paths = tuple(path_flows(self.solver))
         return self._paths
 
 

@@ -29,6 +29,9 @@ class Kind(NamedTuple):
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
+EXPERIMENTS = ("HTTPChaos", "IOChaos", "JVMChaos", "NetworkChaos", "PodChaos", "StressChaos")
+"""The chaos experiments that can be run."""
+
 KINDS: dict[str, Kind] = {
     "ConfigMap": Kind("v1", "configmaps"),
     "Endpoints": Kind("v1", "endpoints"),
@@ -60,6 +63,12 @@ KINDS: dict[str, Kind] = {
     "RoleBinding": Kind("rbac.authorization.k8s.io/v1", "rolebindings"),
     "PriorityClass": Kind("scheduling.k8s.io/v1", "priorityclasses", False),
     "StorageClass": Kind("storage.k8s.io/v1", "storageclasses", False),
+    "Gateway": Kind("gateway.networking.k8s.io/v1", "gateways"),
+    "HTTPRoute": Kind("gateway.networking.k8s.io/v1", "httproutes"),
+    "AuthorizationPolicy": Kind("security.istio.io/v1", "authorizationpolicies"),
+    "PeerAuthentication": Kind("security.istio.io/v1", "peerauthentications"),
+    "Schedule": Kind("chaos-mesh.org/v1alpha1", "schedules"),
+    **{kind: Kind("chaos-mesh.org/v1alpha1", kind.lower()) for kind in EXPERIMENTS},
 }
 
 

@@ -70,6 +70,7 @@ def recorded(
     contains: str = "",
     limit: int = 200,
     starts: bool = True,
+    severity: str = "",
 ) -> list[LogRecord]:
     """The newest `limit` matching records of a window, oldest first."""
     if not recorder.segments:
@@ -81,7 +82,7 @@ def recorded(
         streams.append(_start_lines(recorder, start, end, service, wanted))
     streams.extend(_blip_lines(recorder, seed, start, end, service, wanted))
     newest = heapq.merge(*streams, key=lambda record: record.time, reverse=True)
-    matching = (record for record in newest if not pod or record.pod == pod)
+    matching = (r for r in newest if pod in ("", r.pod) and severity in ("", r.severity))
     return list(islice(matching, limit))[::-1]
 
 

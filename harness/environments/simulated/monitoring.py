@@ -19,8 +19,9 @@ from harness.environments.simulated import logs, series
 from harness.environments.simulated.alerts import Rule, Span, active_since, load_rules, merged
 from harness.environments.simulated.application_runtime import ApplicationRuntime
 from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips, disturbed
-from harness.environments.simulated.recorder import ConditionKey
+from harness.environments.simulated.signals import ConditionKey
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
+from scenarios.applications.graph import service_graph
 from scenarios.applications.schema import Application
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ class Monitoring:
         """Error conditions that a blip makes true now."""
         for name in disturbed(self.seed, self._traced, now):
             for index, rule in enumerate(load_rules()):
-                if rule.signal == "error_spans" and rule.concerns(name) and self._busy(name, now):
+                watched = rule.watches(self.application) and rule.concerns(name)
+                if rule.signal == "error_spans" and watched and self._busy(name, now):
                     yield (index, (("service_name", name),))
 
     def _busy(self, service: str, time: float) -> bool:
@@ -193,10 +195,18 @@ class Monitoring:
         end: float | None = None,
         contains: str = "",
         limit: int = 200,
+        severity: str = "",
     ) -> Sequence[LogRecord]:
         """The newest `limit` matching records, oldest first."""
         return logs.recorded(
-            self.recorder, self.seed, *self._window(start, end), service, pod, contains, limit
+            self.recorder,
+            self.seed,
+            *self._window(start, end),
+            service,
+            pod,
+            contains,
+            limit,
+            severity=severity,
         )
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
@@ -238,15 +248,7 @@ class Monitoring:
 
     def topology(self) -> Topology:
         """The service graph: calls of the application, who reads messages from whom, who reads flags."""
-        calls: dict[tuple[str, str], None] = {}
-        flag_server = self.application.flag_store.workload if self.application.flag_store else ""
-        for name, workload in self.application.workloads.items():
-            for operation in workload.operations.values():
-                targets = [call.to for call in operation.calls] + [operation.consumes]
-                calls.update({(name, target.partition("/")[0]): None for target in targets if target})
-            if workload.flags and flag_server:
-                calls[name, flag_server] = None
-        return Topology(tuple(self.application.workloads), tuple(calls))
+        return service_graph(self.application)
 
     # --- time
 

@@ -26,6 +26,8 @@ class Process(NamedTuple):
     """For instance the text of a StartError."""
     logs: tuple[str, ...] = ()
     """Lines it writes at start."""
+    serves: bool = False
+    """A command that is not the application's starts the application's program nevertheless."""
 
 
 class Runtime(Protocol):
@@ -42,6 +44,9 @@ class Runtime(Protocol):
 
     def image_exists(self, image: str) -> bool | str:
         """True, or the error text of the pull (unknown image, wrong architecture)."""
+
+    def pod_usage(self, pod: Manifest, now: float) -> tuple[float, float]:
+        """(cores, bytes) that a running pod uses, as the metrics server would answer."""
 
     def changed(self, now: float, store: ObjectStore) -> None:
         """Called after each batch of same-time events in which `store.version` moved."""

@@ -8,12 +8,16 @@ happens costs nothing, however long it runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.environments.simulated.alerts import Condition, Labels, Rule, load_rules, rule_concerns
+from harness.environments.simulated.alerts import Condition, Rule, load_rules
+from harness.environments.simulated.control_plane import Trouble, troubles
+from harness.environments.simulated.disturbances import Disturbances
 from harness.environments.simulated.flow import Flow, flow_of
+from harness.environments.simulated.kinds import EXPERIMENTS
 from harness.environments.simulated.process import Process
+from harness.environments.simulated.signals import ConditionKey, Signals, differences, signals_of
 from harness.environments.simulated.view import ClusterView, PodFacts
 from scenarios.applications.schema import Application
 
@@ -21,8 +25,7 @@ if TYPE_CHECKING:
     from harness.environments.simulated.store import ObjectStore
 
 LAG = "consumer_lag"
-ConditionKey = tuple[int, Labels]
-"""Number of the rule and the affected thing."""
+CHAOS_KINDS = frozenset({"Schedule", *EXPERIMENTS})
 
 
 class Segment(NamedTuple):
@@ -34,6 +37,8 @@ class Segment(NamedTuple):
     """Workload -> its pods that exist."""
     collecting: bool
     """The collector is up: span metrics, traces and logs are recorded."""
+    api_slow: bool = False
+    """The API server answers so slowly that scrapes of object states time out."""
 
 
 class PodTrace(NamedTuple):
@@ -77,8 +82,15 @@ class Recorder:
         self.conditions: dict[ConditionKey, Condition] = {}
         self.lags: dict[str, list[Lag]] = {}
         self.starts: list[Start] = []
-        self._seen: set[str] = set()
+        self._seen: frozenset[str] = frozenset()
         """Services whose span metrics exist."""
+        self._signals: Signals | None = None
+        """The signals of the last segment."""
+        self._base = -1
+        """Version of the last write to anything but chaos objects."""
+        self._troubles: set[Trouble] = set()
+        self._flows: dict[tuple[tuple[str, Disturbances], ...], Flow] = {}
+        """Disturbances -> flow, for the objects as they are but for chaos."""
         self._collector: tuple[str, ...] = ()
         self._kube: set[ConditionKey] = set()
         self._present: tuple[str, ...] = ()
@@ -88,15 +100,35 @@ class Recorder:
         if store.version == self.version:
             return
         self.version = store.version
+        disturbed = self.view.disturbed.by_pod(store)
+        slow = self._follow_troubles(now, store, disturbed)
+        base, mark = store.last_write(CHAOS_KINDS), tuple(sorted(disturbed.items()))
+        if base == self._base and mark in self._flows:
+            self._follow_disturbance(now, self._flows[mark], slow)
+            return
         pods = self.view.pods(store)
         self.view.forget(pods)
         flow = flow_of(self.application, self.view.signature(store, pods))
-        self._follow_segment(now, flow, pods, store)
+        if base != self._base:
+            self._base = base
+            self._flows.clear()
+        self._flows[mark] = flow
+        self._follow_segment(now, flow, slow, pods, store)
         self._follow_kube(now, pods, store)
 
     # --- requests
 
-    def _follow_segment(self, now: float, flow: Flow, pods: list[PodFacts], store: ObjectStore) -> None:
+    def _follow_disturbance(self, now: float, flow: Flow, slow: bool) -> None:
+        """Only chaos experiments came or went, as they did before: everything but the flow is as it was."""
+        last = self.segments[-1]
+        if flow is not last.flow or slow != last.api_slow:
+            self.segments.append(last._replace(start=now, flow=flow, api_slow=slow))
+        if flow is not last.flow:
+            self._follow_flow(now, flow, self._collector, set(self._present))
+
+    def _follow_segment(
+        self, now: float, flow: Flow, slow: bool, pods: list[PodFacts], store: ObjectStore
+    ) -> None:
         traces: dict[str, tuple[PodTrace, ...]] = {}
         for pod in pods:
             if pod.workload:
@@ -107,8 +139,8 @@ class Recorder:
         namespace = self.application.namespace
         present = tuple(d["metadata"]["name"] for d in store.list("Deployment", namespace))
         last = self.segments[-1] if self.segments else None
-        if last is None or last.flow is not flow or last.pods != traces:
-            segment = Segment(now, flow, traces, bool(collecting) or not collector)
+        if last is None or last.flow is not flow or last.pods != traces or last.api_slow != slow:
+            segment = Segment(now, flow, traces, bool(collecting) or not collector, slow)
             if last is not None and last.start == now:
                 self.segments[-1] = segment
             else:
@@ -119,25 +151,25 @@ class Recorder:
 
     def _follow_flow(self, now: float, flow: Flow, collector: tuple[str, ...], present: set[str]) -> None:
         if self.application.collector and collector != self._collector:
-            self._seen.clear()
+            self._seen = frozenset()
         self._collector = collector
         recorded = bool(collector) or not self.application.collector
-        traced = [
+        traced = {
             name for name in flow.services
             if recorded and name in present and self.application.workloads[name].traced
-        ]  # fmt: skip
-        self._seen.intersection_update(traced)
-        self._seen.update(
+        }  # fmt: skip
+        active = {
             name for name in traced if flow.services[name].ok_spans + flow.services[name].error_spans > 0
+        }
+        self._seen = (self._seen & traced) | active
+        groups = frozenset(
+            name for name in flow.consumers if name in self._seen or self._known_group(name, flow)
         )
-        consumers = {name for name in flow.consumers if name in self._seen or self._known_group(name, flow)}
-        for index, rule in enumerate(load_rules()):
-            for service, value, share in self._span_signal(rule, flow, consumers):
-                if rule_concerns(index, service):
-                    key = (index, (("service_name", service),))
-                    self._set(now, key, rule, rule.holds(value), share)
-            if rule.signal in SPAN_SIGNALS:
-                self._drop_absent(now, index)
+        signals = signals_of(flow, self._seen, groups)
+        rules = load_rules()
+        for key, holds, share in differences(self._signals, signals):
+            self._set(now, key, rules[key[0]], holds, share)
+        self._signals = signals
         for name, consumer in flow.consumers.items():
             self._follow_lag(now, name, consumer.produced - consumer.capacity)
 
@@ -146,38 +178,6 @@ class Recorder:
         if flow.consumers[name].members:
             self.lags.setdefault(name, [])
         return name in self.lags
-
-    def _span_signal(self, rule: Rule, flow: Flow, consumers: set[str]) -> Iterator[tuple[str, float, float]]:
-        """(service, value, share of affected requests) of each series that exists."""
-        if rule.signal in SPAN_SIGNALS:
-            for name in sorted(self._seen):
-                service = flow.services[name]
-                if rule.signal == "latency_p95":
-                    slow = service.slow_share(rule.above or 0)
-                    yield name, (rule.above or 0) + (1 if slow > 0.05 else -1), slow
-                elif rule.signal == "database_spans":
-                    yield name, flow.edge_rate(name, "postgresql"), 1.0
-                else:
-                    yield name, getattr(service, rule.signal), 1.0
-        elif rule.signal == "consumer_members":
-            yield from (
-                (name, float(flow.consumers[name].members), 1.0)
-                for name in consumers
-                if self._broker_up(name, flow)
-            )
-        elif rule.signal == "connection_closures":
-            yield from ((name, float(flow.consumers[name].closing), 1.0) for name in flow.consumers)
-
-    def _broker_up(self, name: str, flow: Flow) -> bool:
-        operations = self.application.workloads[name].operations.values()
-        brokers = {operation.consumes.partition("/")[0] for operation in operations if operation.consumes}
-        ready = {workload for workload, _ in flow.signature.pods}
-        return brokers <= ready
-
-    def _drop_absent(self, now: float, index: int) -> None:
-        for (rule, labels), condition in self.conditions.items():
-            if rule == index and condition.is_open and labels[0][1] not in self._seen:
-                condition.stop(now)
 
     def _follow_lag(self, now: float, name: str, slope: float) -> None:
         history = self.lags.setdefault(name, [])
@@ -195,6 +195,16 @@ class Recorder:
                 self.conditions.setdefault(key, Condition()).foresee(now, begin, end)
 
     # --- Kubernetes state
+
+    def _follow_troubles(self, now: float, store: ObjectStore, disturbed: Mapping[str, Disturbances]) -> bool:
+        """Follow what is slow about the control plane; whether the API server is."""
+        rules, found = load_rules(), set(troubles(store, disturbed))
+        number = {rule.signal: index for index, rule in enumerate(rules)} if found or self._troubles else {}
+        for signal, labels in found ^ self._troubles:
+            index = number[signal]
+            self._set(now, (index, labels), rules[index], (signal, labels) in found)
+        self._troubles = found
+        return any(signal == "api_slow" for signal, _ in found)
 
     def _follow_kube(self, now: float, pods: Iterable[PodFacts], store: ObjectStore) -> None:
         active = set(self._kube_conditions(pods, store))
@@ -216,6 +226,12 @@ class Recorder:
             for container, reason in pod.waiting:
                 signal = "crash_loop" if reason == "CrashLoopBackOff" else "container_waiting"
                 yield number[signal], (*place, ("container", container))
+        for autoscaler in store.list("HorizontalPodAutoscaler"):
+            metadata, spec = autoscaler["metadata"], autoscaler["spec"]
+            replicas = autoscaler.get("status", {}).get("currentReplicas", 0)
+            if spec.get("minReplicas", 1) < replicas == spec["maxReplicas"]:
+                named = ("horizontalpodautoscaler", metadata["name"])
+                yield number["hpa_maxed_out"], (("namespace", metadata["namespace"]), named)
         for deployment in store.list("Deployment"):
             for condition in deployment.get("status", {}).get("conditions", ()):
                 if condition["type"] == "Progressing" and condition["status"] == "False":
@@ -248,9 +264,6 @@ class Recorder:
     def lag_at(self, name: str, time: float) -> float:
         """Messages that a consumer group is behind."""
         return next((lag.at(time) for lag in reversed(self.lags.get(name, ())) if lag.time <= time), 0.0)
-
-
-SPAN_SIGNALS = frozenset({"latency_p95", "error_spans", "ok_spans", "database_spans"})
 
 
 def crossing(lag: Lag, threshold: float) -> tuple[float | None, float]:

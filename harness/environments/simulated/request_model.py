@@ -10,8 +10,11 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from harness.environments.simulated.addresses import Addresses, refused_by
-from harness.environments.simulated.flow import ConsumerFlow, EdgeFlow, PathFlow, ServiceFlow
+from harness.environments.simulated.addresses import Addresses
+from harness.environments.simulated.barriers import barrier
+from harness.environments.simulated.disturbances import amount, between
+from harness.environments.simulated.effects import Effects
+from harness.environments.simulated.flow import ConsumerFlow, EdgeFlow, ServiceFlow
 from harness.environments.simulated.latency import NEGLIGIBLE, Latency, above, after, capped, mixed
 from harness.environments.simulated.signature import Signature, Variant
 from scenarios.applications.schema import Application, Call, Operation
@@ -53,6 +56,8 @@ class Solver:
         self.application = application
         self.pods = dict(signature.pods)
         self.addresses = Addresses(application, signature)
+        self.effects = Effects(application)
+        self.strain_ms = signature.strain_ms
         self.delay: dict[tuple[str, Variant], float] = {}
         self._solve()
         if self._saturate():
@@ -64,6 +69,8 @@ class Solver:
         self.edges: dict[tuple[str, str, str], list[Any]] = {}
         self.consumers: dict[str, ConsumerFlow] = {}
         self.published: dict[str, float] = {}
+        self.forwarded: dict[str, float] = {}
+        self.connections: dict[str, float] = {}
         self.roots: list[tuple[Node, float]] = []
         for name, workload in self.application.workloads.items():
             for operation_name, operation in workload.operations.items():
@@ -79,7 +86,7 @@ class Solver:
     def _originate(self, name: str, operation_name: str, operation: Operation) -> None:
         for variant, count in self.pods.get(name, ()):
             env = variant.env_map
-            extra = self._effect(name, operation_name, variant, "extra_rate")
+            extra = self.effects.amount(name, operation_name, variant, "extra_rate")
             wanted = all(env.get(key) == value for key, value in operation.when.items())
             if variant.serves and (wanted or extra):
                 self._start((name, operation_name, variant), count * (operation.per_second * wanted + extra))
@@ -89,10 +96,11 @@ class Solver:
         parts: list[tuple[Variant, float]] = []
         for variant, count in self.pods.get(name, ()):
             backends, _ = self.addresses.resolve(variant, operation.address, operation.consumes, 9092)
+            backends = tuple(b for b in backends if self._connected(variant, b.variant))
             if not variant.serves or not backends:
                 closing = closing or variant.serves
                 continue
-            spent = self._effect(name, operation_name, variant, "message_ms")
+            spent = self.effects.amount(name, operation_name, variant, "message_ms")
             manages = count * min(operation.per_second_limit, 1000 / spent if spent else math.inf)
             parts.append((variant, manages))
             capacity, members = capacity + manages, members + count
@@ -118,9 +126,15 @@ class Solver:
             edge[0] += made
             edge[1] += made * result.fail
             edge[2] = edge[2] or (result.fail and call.error.format(cause=result.message)) or ""
-            copies = 1 + self._effect(name, operation, variant, "extra_messages")
+            copies = 1 + self.effects.amount(name, operation, variant, "extra_messages")
             self.published[call.to] = self.published.get(call.to, 0.0) + made * (1 - result.fail) * copies
+            meshed = sum(share for callee, share in result.reached if callee[2].mesh)
+            carried = meshed if variant.mesh == "gateway" else 1.0
+            self.forwarded[name] = self.forwarded.get(name, 0.0) + made * (1 - result.fail) * carried
             for callee, share in result.reached:
+                if callee[2].mesh:
+                    opened = self.connections.get(callee[0], 0.0)
+                    self.connections[callee[0]] = opened + made * share
                 self._spread(callee, made * share)
 
     # --- what happens to a request
@@ -135,13 +149,13 @@ class Solver:
     def _execute(self, node: Node) -> Outcome:
         name, operation_name, variant = node
         operation = self.application.workloads[name].operations[operation_name]
-        median = operation.ms + self._effect(name, operation_name, variant, "latency_ms")
+        median = operation.ms + self.effects.amount(name, operation_name, variant, "latency_ms")
         tail = median * (TAIL - 1) if median == operation.ms else operation.ms * 2 + median * 0.1
-        tail += self._effect(name, operation_name, variant, "tail_ms")
-        median += self.delay.get((name, variant), 0.0)
+        tail += self.effects.amount(name, operation_name, variant, "tail_ms")
+        median += self.delay.get((name, variant), 0.0) + self.strain_ms
+        median += amount(variant.disturbances, "slow")
         spent: Latency = (median, median + tail)
-        own = min(1.0, self._effect(name, operation_name, variant, "error_share"))
-        message = self._own_message(name, operation_name, variant) if own else ""
+        own, message = self.effects.own_failure(name, operation_name, variant)
         failures, alive, reported = [(own, spent)], 1.0 - own, 0.0
         calls = []
         for call in operation.calls:
@@ -165,7 +179,7 @@ class Solver:
         return Outcome(fail, spent, mixed(failures), message, tuple(calls))
 
     def _call(self, caller: str, variant: Variant, call: Call) -> CallResult:
-        invalid = self._unreachable(caller, variant, call.to)
+        invalid = self.effects.unreachable(caller, variant, call.to)
         backends, reason = (
             ((), invalid) if invalid else self.addresses.resolve(variant, call.address, call.to, call.port)
         )
@@ -176,14 +190,24 @@ class Solver:
         served, refused, reached, message = [], [], [], ""
         for backend in backends:
             share = backend.pods / total
-            if not self.addresses.listens(backend, workload):
-                message = message or refused_by(*self.addresses.target(variant, call.address, call.port))
-                refused.append((share, (1.0, 3.0)))
+            stopped = barrier(self.addresses, caller, variant, call, backend)
+            if stopped is not None:
+                message = message or stopped[1]
+                refused.append((share, capped(stopped[0], call.timeout_ms)))
                 continue
-            result = self.outcome((workload, operation, backend.variant))
-            reached.append(((workload, operation, backend.variant), share))
-            late = above(call.timeout_ms, result.ok)
-            served.append((share * (1 - result.fail) * (1 - late), capped(result.ok, call.timeout_ms)))
+            delay, lost = between(variant.disturbances, backend.variant.disturbances)
+            if lost:
+                message = message or self._timed_out(variant, call)
+                refused.append((share * lost, (call.timeout_ms, call.timeout_ms * 1.01)))
+                share *= 1 - lost
+            if not share:
+                continue
+            node = (backend.workload, operation, backend.variant)
+            result = self.outcome(node)
+            reached.append((node, share))
+            answered = after(result.ok, (delay, delay))
+            late = above(call.timeout_ms, answered)
+            served.append((share * (1 - result.fail) * (1 - late), capped(answered, call.timeout_ms)))
             refused.append((share * result.fail, capped(result.failed, call.timeout_ms)))
             refused.append((share * (1 - result.fail) * late, (call.timeout_ms, call.timeout_ms * 1.01)))
             message = message or result.message
@@ -194,35 +218,21 @@ class Solver:
         fail = min(1.0, fail) if fail > NEGLIGIBLE else 0.0
         return CallResult(fail, mixed(served), mixed(refused), message, tuple(reached))
 
-    # --- flags and load
+    def _timed_out(self, variant: Variant, call: Call) -> str:
+        host, port = self.addresses.target(variant, call.address, call.port)
+        return f"Unavailable: dial tcp {host}:{port}: i/o timeout"
 
-    def _effects(self, name: str, operation: str, variant: Variant) -> Iterable[tuple[Any, float]]:
-        if variant.flags:
-            values = dict(variant.flags)
-            for effect in self.application.workloads[name].flags:
-                if effect.flag in values and (
-                    not effect.operations or not operation or operation in effect.operations
-                ):
-                    yield effect, values[effect.flag]
+    def _connected(self, caller: Variant, callee: Variant) -> bool:
+        """Whether two pods can keep a connection up."""
+        return between(caller.disturbances, callee.disturbances)[1] < 1
 
-    def _effect(self, name: str, operation: str, variant: Variant, amount: str) -> float:
-        if not variant.flags:
-            return 0.0
-        amounts = (
-            getattr(effect, amount) * value for effect, value in self._effects(name, operation, variant)
-        )
-        return float(sum(amounts))
-
-    def _own_message(self, name: str, operation: str, variant: Variant) -> str:
-        return next((e.message for e, _ in self._effects(name, operation, variant) if e.error_share), "")
-
-    def _unreachable(self, name: str, variant: Variant, to: str) -> str:
-        return next((e.message for e, _ in self._effects(name, "", variant) if e.unreachable == to), "")
+    # --- load
 
     def _demands(self) -> dict[tuple[str, Variant], float]:
         """Millicores that each group of alike pods asks for beyond idling."""
         demands = {
-            (name, variant): count * self._effect(name, "", variant, "cpu_m")
+            (name, variant): count
+            * (self.effects.amount(name, "", variant, "cpu_m") + amount(variant.disturbances, "cpu"))
             for name, groups in self.pods.items()
             for variant, count in groups
         }
@@ -234,11 +244,12 @@ class Solver:
     def _saturate(self) -> bool:
         counts = {(name, variant): n for name, groups in self.pods.items() for variant, n in groups}
         for (name, variant), demand in self._demands().items():
-            bound = variant.cpu_limit_m
-            idle = self.application.workloads[name].cpu_m
-            use = (demand / max(1, counts.get((name, variant), 1)) + idle) / bound if bound else 0.0
-            if use > 0.95:
-                self.delay[name, variant] = min(20_000.0, (use - 0.95) * 8_000)
+            workload = self.application.workloads[name]
+            bound = min(variant.cpu_limit_m or math.inf, workload.cores * 1000 or math.inf)
+            idle = workload.cpu_m
+            use = (demand / max(1, counts.get((name, variant), 1)) + idle) / bound
+            if use > SATURATED:
+                self.delay[name, variant] = min(20_000.0, (use - SATURATED) * 8_000)
         return bool(self.delay)
 
     # --- results
@@ -264,7 +275,16 @@ class Solver:
         for (name, _), demand in self._demands().items():
             sums[name][4] += demand
         return {
-            name: ServiceFlow(row[0], row[1], row[2], row[3], row[4], tuple(row[5]))
+            name: ServiceFlow(
+                requests=row[0],
+                errors=row[1],
+                error_spans=row[2],
+                ok_spans=row[3],
+                cpu_m=row[4],
+                latencies=tuple(row[5]),
+                forwarded=self.forwarded.get(name, 0.0),
+                connections=self.connections.get(name, 0.0),
+            )
             for name, row in sums.items()
         }
 
@@ -278,51 +298,10 @@ class Solver:
     def own_failures(self) -> Iterable[tuple[str, str, float, str]]:
         """(workload, operation, failures per second, message) of failures that are the workload's own."""
         for (name, operation, variant), rate in self.rates.items():
-            share = min(1.0, self._effect(name, operation, variant, "error_share"))
+            share, message = self.effects.own_failure(name, operation, variant)
             if share * rate > 0:
-                yield name, operation, rate * share, self._own_message(name, operation, variant)
+                yield name, operation, rate * share, message
 
     def edge_flows(self) -> tuple[EdgeFlow, ...]:
         """All calls that are made."""
         return tuple(EdgeFlow(*key, *value) for key, value in self.edges.items())
-
-    def paths(self) -> Iterable[PathFlow]:
-        """Requests by path, from the outermost traced service inwards; parallel equal paths are added up."""
-        found: dict[tuple[tuple[str, ...], str], list[Any]] = {}
-        for node, rate in self.roots:
-            traced = self.application.workloads[node[0]].traced
-            if traced:
-                outcome = self.outcomes[node]
-                _add(found, (node[0],), node[1], rate, rate * outcome.fail, outcome.ok, outcome.message)
-            self._walk(node, rate, (node[0],) if traced else (), found)
-        for (path, operation), (rate, errors, p95, message) in found.items():
-            yield PathFlow(path, operation, rate, errors, p95, message)
-
-    def _walk(self, node: Node, rate: float, path: tuple[str, ...], found: dict[Any, list[Any]]) -> None:
-        for call, times, result in self.outcome(node).calls:
-            made = rate * times
-            if made <= 0:
-                continue
-            callee, _, operation = call.to.partition("/")
-            slowest = (
-                max(result.ok, result.failed, key=lambda ms: ms[1]) if result.fail < 1 else result.failed
-            )
-            _add(found, (*path, callee), operation, made, made * result.fail, slowest, result.message)
-            for target, share in result.reached:
-                self._walk(target, made * share, (*path, callee), found)
-
-
-def _add(
-    found: dict[Any, list[Any]],
-    path: tuple[str, ...],
-    operation: str,
-    rate: float,
-    errors: float,
-    ms: Latency,
-    message: str,
-) -> None:
-    row = found.setdefault((path, operation), [0.0, 0.0, 0.0, ""])
-    row[0] += rate
-    row[1] += errors
-    row[2] = max(row[2], ms[1])
-    row[3] = row[3] or (message if errors else "")

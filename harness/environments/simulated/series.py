@@ -96,8 +96,10 @@ def _service_value(seed: int, workload: str, name: str, time: float, segment: Se
 
 def _pod_value(
     recorder: Recorder, seed: int, workload: str, pod: PodTrace, name: str, time: float, segment: Segment
-) -> float:
+) -> float | None:
     spec = recorder.application.workloads[workload]
+    if segment.api_slow and name.startswith("kube_"):
+        return None
     if name.endswith("restarts_total"):
         return float(pod.restarts)
     if name.endswith("status_ready"):

@@ -23,6 +23,8 @@ _LIST_FIELDS = """
 _OBJECTS = frozenset(_OBJECT_FIELDS.split())
 _LISTS_OF_OBJECTS = frozenset(_LIST_FIELDS.split())
 _OPAQUE = frozenset({"data", "stringData", "annotations", "labels", "matchLabels", "nodeSelector"})
+_CHECKED_ELSEWHERE = frozenset({"rules"})
+"""Lists whose items use field names in another sense: `resources` of an access rule are names."""
 
 
 def check_shape(manifest: Manifest) -> None:
@@ -46,7 +48,7 @@ def _walk(value: Manifest, path: str) -> Iterator[str]:
             continue
         if isinstance(item, dict) and name not in _OPAQUE:
             yield from _walk(item, where)
-        elif isinstance(item, list):
+        elif isinstance(item, list) and name not in _CHECKED_ELSEWHERE:
             for number, entry in enumerate(item):
                 if isinstance(entry, dict):
                     yield from _walk(entry, f"{where}[{number}]")

@@ -7,7 +7,12 @@ serve users equally well, so a flow is computed once per signature and process.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from harness.environments.simulated.disturbances import Disturbances
+
+Membership = Literal["", "member", "strict", "gateway"]
+"""Outside the mesh; inside; inside and refusing plain text; a gateway, which speaks both."""
 
 
 class VariantFields(NamedTuple):
@@ -21,31 +26,38 @@ class VariantFields(NamedTuple):
     """Millicores; 0 is no limit."""
     resolves_names: bool = True
     """Cluster names resolve inside the pod."""
+    closed: tuple[tuple[str, int], ...] = ()
+    """(calling workload, port) that network policies keep out."""
     serves: bool = True
     """It runs the application's own program."""
+    disturbances: Disturbances = ()
+    """What chaos experiments and policies do to it."""
+    mesh: Membership = ""
+    """How its connections take part in the service mesh."""
 
 
 class Variant:
     """Everything about a pod that changes what requests see. Equal variants are one object (`variant`), because
     they are compared and hashed all the time."""
 
-    __slots__ = ("cpu_limit_m", "env", "env_map", "fields", "flags", "resolves_names", "serves")
+    __slots__ = (*VariantFields._fields, "env_map", "fields")
 
     def __init__(self, fields: VariantFields) -> None:
         self.fields = fields
-        self.flags, self.env, self.cpu_limit_m, self.resolves_names, self.serves = fields
+        self.flags, self.env, self.cpu_limit_m, self.resolves_names = fields[:4]
+        self.closed, self.serves, self.disturbances, self.mesh = fields[4:]
         self.env_map = dict(self.env)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (variant, tuple(self.fields))
 
-    def with_flags(self, flags: tuple[tuple[str, float], ...]) -> Variant:
-        """The same pod with these flags on."""
-        return variant(flags, *self.fields[1:])
+    def changed(self, **fields: Any) -> Variant:
+        """The same pod with some fields of VariantFields replaced."""
+        return variant(*self.fields._replace(**fields))
 
-    def dead(self) -> Variant:
-        """The same pod with nothing that answers."""
-        return variant(*self.fields[:-1], False)
+    def with_env(self, read: tuple[tuple[str, str], ...]) -> Variant:
+        """The same pod with variables whose values its program read when it started."""
+        return self.changed(env=tuple({**self.env_map, **dict(read)}.items()))
 
 
 @cache
@@ -54,10 +66,14 @@ def variant(
     env: tuple[tuple[str, str], ...] = (),
     cpu_limit_m: float = 0,
     resolves_names: bool = True,
+    closed: tuple[tuple[str, int], ...] = (),
     serves: bool = True,
+    disturbances: Disturbances = (),
+    mesh: Membership = "",
 ) -> Variant:
     """The one Variant with these fields."""
-    return Variant(VariantFields(flags, env, cpu_limit_m, resolves_names, serves))
+    fields = VariantFields(flags, env, cpu_limit_m, resolves_names, closed, serves, disturbances, mesh)
+    return Variant(fields)
 
 
 class Backend(NamedTuple):
@@ -82,3 +98,5 @@ class Signature(NamedTuple):
     pods: tuple[tuple[str, tuple[tuple[Variant, int], ...]], ...]
     """Workload -> its ready pods by variant."""
     services: tuple[tuple[str, tuple[ServicePortView, ...]], ...]
+    strain_ms: float = 0.0
+    """Milliseconds that every operation loses because the hosts' processors are taken."""

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import Clock, Key, digest, iso
+from harness.environments.simulated.kinds import EXPERIMENTS
 
-NO_HISTORY = frozenset({"Pod", "ReplicaSet", "Endpoints", "ControllerRevision"})
+NO_HISTORY = frozenset({"Pod", "ReplicaSet", "Endpoints", "ControllerRevision", *EXPERIMENTS})
 """Kinds that controllers write; what a person changed is in the other kinds."""
 
 NO_GENERATION = frozenset(
@@ -84,6 +85,8 @@ class ObjectStore:
         """(kind, namespace, name) -> (time, manifest) of each version that a person or controller asked for;
         None where the object was deleted. Status changes are not recorded."""
         self._objects: dict[str, dict[Key, Manifest]] = {}
+        self._written: dict[str, int] = {}
+        """Kind -> version of its last write."""
         self._owned: dict[str, dict[tuple[str, Key], None]] = {}
         self._events: dict[tuple[str, str, str], Manifest] = {}
         self._uids = 0
@@ -122,6 +125,10 @@ class ObjectStore:
         """Event manifests in order of first occurrence; repeated ones are one manifest with a count."""
         return [*self._events.values()]
 
+    def last_write(self, besides: frozenset[str]) -> int:
+        """The version of the last write to any kind but these."""
+        return max((version for kind, version in self._written.items() if kind not in besides), default=0)
+
     # --- writing
 
     def put(self, manifest: Manifest) -> Manifest:
@@ -132,7 +139,7 @@ class ObjectStore:
         old = table.get(key)
         if old is not None and (manifest is old or manifest == old):
             return old
-        self.version += 1
+        self._count(kind)
         stamped = {**metadata, "resourceVersion": str(self.version)}
         if old is None:
             self._identify(kind, key, stamped)
@@ -156,7 +163,7 @@ class ObjectStore:
         old = self._objects.get(kind, {}).pop((ns, name), None)
         if old is None:
             return None
-        self.version += 1
+        self._count(kind)
         self._index(kind, (ns, name), old, None)
         if kind not in NO_HISTORY:
             self.history.setdefault((kind, ns, name), []).append((self.clock.now, None))
@@ -201,6 +208,10 @@ class ObjectStore:
         }
 
     # --- inside
+
+    def _count(self, kind: str) -> None:
+        self.version += 1
+        self._written[kind] = self.version
 
     def _identify(self, kind: str, key: Key, metadata: Manifest) -> None:
         self._uids += 1

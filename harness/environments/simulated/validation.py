@@ -31,6 +31,10 @@ def validate(manifest: Manifest, old: Manifest | None) -> None:
         problems += _data(manifest)
     elif kind == "ResourceQuota":
         problems += _quantities(manifest.get("spec", {}).get("hard") or {}, "spec.hard")
+    elif kind == "PersistentVolumeClaim" and old is not None:
+        problems += _claim_update(manifest, old)
+    elif kind == "PriorityClass" and old is not None and manifest.get("value") != old.get("value"):
+        problems.append("value: Forbidden: may not be changed in an update.")
     elif kind == "Pod" and old is not None:
         problems += _pod_update(manifest, old)
     for path, pod_spec in pod_specs(manifest):
@@ -194,6 +198,17 @@ def _data(manifest: Manifest) -> Iterator[str]:
     for name, value in data.items():
         if not isinstance(value, str):
             yield _invalid(f"data.{name}", value, "must be a string")
+
+
+def _claim_update(manifest: Manifest, old: Manifest) -> Iterator[str]:
+    def frozen(spec: Manifest) -> Manifest:
+        return {**spec, "resources": None, "volumeName": None}
+
+    if frozen(manifest["spec"]) != frozen(old["spec"]):
+        yield (
+            "spec: Forbidden: spec is immutable after creation except resources.requests and "
+            "volumeAttributesClassName for bound claims"
+        )
 
 
 def _pod_update(manifest: Manifest, old: Manifest) -> Iterator[str]:

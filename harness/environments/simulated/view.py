@@ -1,6 +1,6 @@
 """What the request model needs to know about the objects of the cluster.
 
-Owns: reading pods, Services, Endpoints and the flag ConfigMap into a `Signature`; which flag values each pod
+Owns: reading pods and the flag ConfigMap into a `Signature`; which flag values each pod
 holds. Does not own: what follows for requests (`request_model.py`).
 """
 
@@ -11,8 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.cluster import Manifest
+from harness.environments.simulated.api_load import api_requests, strain_ms
+from harness.environments.simulated.disturbances import DisturbedPods
+from harness.environments.simulated.mesh import Mesh
+from harness.environments.simulated.policies import Policies
+from harness.environments.simulated.programs import settings
 from harness.environments.simulated.quantity import parse_quantity
-from harness.environments.simulated.signature import Backend, ServicePortView, Signature, Variant, variant
+from harness.environments.simulated.service_views import ServiceViews
+from harness.environments.simulated.signature import Signature, Variant, variant
 from scenarios.applications.schema import Application, Workload
 
 if TYPE_CHECKING:
@@ -41,17 +47,6 @@ class PodFacts(NamedTuple):
     restarts: tuple[tuple[str, int], ...]
 
 
-class ServiceFacts(NamedTuple):
-    """What was read of one Service."""
-
-    service: Manifest
-    endpoints: Manifest | None
-    targets: list[tuple[int, list[tuple[int, str]]]]
-    pods: list[str]
-    variants: list[tuple[str, Variant] | None]
-    ports: tuple[ServicePortView, ...]
-
-
 class ClusterView:
     """Reads the store, remembering what it read of unchanged pods and which flags each pod cached."""
 
@@ -61,17 +56,25 @@ class ClusterView:
         """Pod uid -> flag values read when its container started (flag servers and caching clients)."""
         self.doomed: set[str] = set()
         """Uids of pods whose program dies before it serves anybody, ready or not."""
+        self.disturbed = DisturbedPods()
+        self.stand_ins: set[str] = set()
+        """Uids of pods of which a foreign command runs the application's program."""
+        self.read_env: dict[str, tuple[tuple[str, str], ...]] = {}
+        """Pod uid -> credentials (name, value) that its program read when it started."""
         self._pods: dict[int, PodFacts] = {}
-        self._services: dict[str, ServiceFacts] = {}
+        self._services = ServiceViews(application.namespace)
         self._namespace = application.namespace
         self._components = {w.component or name: name for name, w in application.workloads.items()}
+        self._labelled = [(w.labels.items(), name) for name, w in application.workloads.items() if w.labels]
+        self._credentials = {name: credential_names(w) for name, w in application.workloads.items()}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"application": self.application, "flags_of": self.flags_of, "doomed": self.doomed}
+        kept = ("application", "flags_of", "doomed", "stand_ins", "read_env")
+        return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["application"])  # type: ignore[misc]
-        self.flags_of, self.doomed = state["flags_of"], state["doomed"]
+        self.__dict__.update(state)
 
     def pods(self, store: ObjectStore) -> list[PodFacts]:
         """All pods of the cluster."""
@@ -87,46 +90,42 @@ class ClusterView:
 
     def signature(self, store: ObjectStore, pods: list[PodFacts]) -> Signature:
         """The current signature."""
-        live = self.current_flags(pods)
+        live, disturbed = self.current_flags(pods), self.disturbed.by_pod(store)
         variants: dict[str, tuple[str, Variant]] = {}
         ready: dict[str, dict[Variant, int]] = {}
+        mesh = Mesh(store, self._namespace) if self.application.ambient_mesh else None
+        policies, callers = Policies(store, self._namespace), self._callers(pods)
         for pod in pods:
             if pod.ready and pod.workload:
-                acting = self._with_flags(pod, live)
+                acting = self._acting(pod, live)
+                if policies and (closed := policies.closed(pod.manifest, callers)):
+                    acting = acting.changed(closed=closed)
+                if disturbed and (mine := disturbed.get(f"{pod.namespace}/{pod.name}")):
+                    acting = acting.changed(disturbances=mine)
+                if mesh is not None:
+                    acting = _in_mesh(acting, mesh, pod.manifest["metadata"].get("labels") or {})
                 variants[pod.name] = (pod.workload, acting)
                 group = ready.setdefault(pod.workload, {})
                 group[acting] = group.get(acting, 0) + 1
-        services = tuple(
-            self._service(service, store, variants) for service in store.list("Service", self._namespace)
-        )
         return Signature(
             tuple((name, tuple(sorted(ready[name].items(), key=_by_variant))) for name in sorted(ready)),
-            tuple(sorted(services)),
+            self._services.read(store, variants),
+            strain_ms(api_requests((pod.manifest for pod in pods if pod.ready and not pod.workload), store)),
         )
 
-    def _service(
-        self, service: Manifest, store: ObjectStore, variants: Mapping[str, tuple[str, Variant]]
-    ) -> tuple[str, tuple[ServicePortView, ...]]:
-        """A Service's ports, worked out again only where the Service, its endpoints or their pods changed."""
-        name = service["metadata"]["name"]
-        endpoints = store.get("Endpoints", name, self._namespace)
-        known = self._services.get(name)
-        if known is None or known.service is not service or known.endpoints is not endpoints:
-            targets = _targets(service, endpoints)
-            pods = [pod for _, behind in targets for _, pod in behind]
-            known = ServiceFacts(service, endpoints, targets, pods, [], ())
-        found = [variants.get(pod) for pod in known.pods]
-        if not known.ports or known.variants != found:
-            known = known._replace(variants=found, ports=_ports(known.targets, variants))
-        self._services[name] = known
-        return name, known.ports
+    def _callers(self, pods: Iterable[PodFacts]) -> dict[str, Mapping[str, str]]:
+        """The labels of each workload's pods."""
+        return {pod.workload: pod.manifest["metadata"].get("labels") or {} for pod in pods if pod.workload}
 
     def container_started(self, pod: Manifest, store: ObjectStore) -> None:
-        """Remember the flag values that a starting pod reads."""
+        """Remember the credentials and flag values that a starting pod reads."""
         flag_store, workload = self.application.flag_store, self.workload_of(pod)
+        uid = pod["metadata"]["uid"]
+        if workload and self._credentials[workload]:
+            known = settings(container_of(pod, workload), store, self._namespace)
+            self.read_env[uid] = tuple((n, known[n]) for n in self._credentials[workload] if n in known)
         if flag_store is None or not workload:
             return
-        uid = pod["metadata"]["uid"]
         if workload == flag_store.workload:
             self.flags_of[uid] = read_flags(
                 store.get("ConfigMap", flag_store.config_map, self.application.namespace), flag_store.key
@@ -138,8 +137,10 @@ class ClusterView:
         """Drop what was remembered of pods that are gone."""
         alive = {pod.uid for pod in pods}
         self.doomed &= alive
-        for uid in [uid for uid in self.flags_of if uid not in alive]:
-            del self.flags_of[uid]
+        self.stand_ins &= alive
+        for remembered in (self.flags_of, self.read_env):
+            for uid in [uid for uid in remembered if uid not in alive]:
+                del remembered[uid]
 
     def current_flags(self, pods: Iterable[PodFacts]) -> Flags:
         """What the newest ready flag server answers; nothing is on without one."""
@@ -156,24 +157,31 @@ class ClusterView:
         metadata = pod["metadata"]
         if metadata.get("namespace") != self.application.namespace:
             return ""
-        return self._components.get((metadata.get("labels") or {}).get(COMPONENT, ""), "")
+        labels = metadata.get("labels") or {}
+        if COMPONENT in labels or not self._labelled:
+            return self._components.get(labels.get(COMPONENT, ""), "")
+        return next((name for wanted, name in self._labelled if wanted <= labels.items()), "")
 
     def pod_flags(self, pod: PodFacts, live: Flags) -> Flags:
         """The flag values that a pod acts on."""
         caches = pod.workload and self.application.workloads[pod.workload].caches_flags
         return self.flags_of.get(pod.uid, {}) if caches else live
 
-    def _with_flags(self, pod: PodFacts, live: Flags) -> Variant:
-        if pod.uid in self.doomed:
-            return pod.variant.dead()
+    def _acting(self, pod: PodFacts, live: Flags) -> Variant:
+        """The pod with what it read when it started and what became of its program."""
+        acting = pod.variant
+        if pod.uid in self.doomed or pod.uid in self.stand_ins:
+            acting = acting.changed(serves=pod.uid not in self.doomed)
+        if read := self.read_env.get(pod.uid):
+            acting = acting.with_env(read)
         effects = self.application.workloads[pod.workload].flags
-        if not effects:
-            return pod.variant
+        if not effects or not acting.serves:
+            return acting
         values = self.pod_flags(pod, live)
         flags = tuple(
             sorted({effect.flag: values[effect.flag] for effect in effects if effect.flag in values}.items())
         )
-        return pod.variant.with_flags(flags) if flags else pod.variant
+        return acting.changed(flags=flags) if flags else acting
 
     def _read(self, pod: Manifest) -> PodFacts:
         metadata, status = pod["metadata"], pod.get("status", {})
@@ -201,6 +209,11 @@ class ClusterView:
         )
 
 
+def _in_mesh(acting: Variant, mesh: Mesh, labels: Mapping[str, str]) -> Variant:
+    denied = (*acting.disturbances, *mesh.denials(labels))
+    return acting.changed(mesh=mesh.membership(labels), disturbances=denied)
+
+
 def container_of(pod: Manifest, workload: str) -> Manifest:
     """The container that runs the workload's program: the one of its name, or the first."""
     containers: list[Manifest] = pod["spec"]["containers"]
@@ -225,49 +238,26 @@ def _variant(name: str, workload: Workload, pod: Manifest) -> Variant:
         cpu_limit_m=limit(container, "cpu") * 1000,
         resolves_names=pod["spec"].get("dnsPolicy", "ClusterFirst")
         in ("ClusterFirst", "ClusterFirstWithHostNet"),
-        serves=container["image"] == workload.image
-        and tuple(container.get("command") or workload.command) == workload.command,
+        serves=container["image"] == workload.image and runs_own_program(container, workload),
     )
 
 
-def _targets(service: Manifest, endpoints: Manifest | None) -> list[tuple[int, list[tuple[int, str]]]]:
-    """(Service port, [(target port, pod)] of its ready addresses)."""
-    subsets = (endpoints or {}).get("subsets") or ()
-    found = []
-    for port in service["spec"].get("ports") or ():
-        behind = [
-            (int(target["port"]), address.get("targetRef", {}).get("name", ""))
-            for subset in subsets
-            for target in subset.get("ports") or ()
-            if target.get("name", "") == port.get("name", "")
-            for address in subset.get("addresses") or ()
-        ]
-        found.append((int(port["port"]), behind))
-    return found
+def runs_own_program(container: Manifest, workload: Workload) -> bool:
+    """Whether a container's command starts the workload's program."""
+    command = tuple(container.get("command") or ())
+    return command in ((), workload.command) or command == workload.program != ()
 
 
-def _ports(
-    targets: list[tuple[int, list[tuple[int, str]]]], variants: Mapping[str, tuple[str, Variant]]
-) -> tuple[ServicePortView, ...]:
-    views = []
-    for port, behind in targets:
-        counts: dict[tuple[str, int, Variant], int] = {}
-        for target, pod in behind:
-            if pod in variants:
-                key = (variants[pod][0], target, variants[pod][1])
-                counts[key] = counts.get(key, 0) + 1
-        backends = (Backend(*key, n) for key, n in sorted(counts.items(), key=_by_backend))
-        views.append(ServicePortView(port, tuple(backends)))
-    return tuple(views)
+def credential_names(workload: Workload) -> tuple[str, ...]:
+    """Variables and options that hold what a workload demands of its callers or shows to others."""
+    shown = {
+        n for o in workload.operations.values() for call in o.calls for n in call.password.split(":") if n
+    }
+    return tuple(sorted(shown | ({workload.password.variable} if workload.password else set())))
 
 
 def _by_variant(item: tuple[Variant, int]) -> Any:
     return item[0].fields
-
-
-def _by_backend(item: tuple[tuple[str, int, Variant], int]) -> Any:
-    (workload, target, acting), _ = item
-    return workload, target, acting.fields
 
 
 def read_flags(config_map: Manifest | None, key: str) -> Flags:

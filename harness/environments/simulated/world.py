@@ -17,17 +17,26 @@ from collections.abc import Iterable, Sequence
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import BEGIN, Clock, EventQueue, Key, draw
 from harness.environments.simulated.cluster import SimulatedCluster
+from harness.environments.simulated.controllers.autoscaler import AutoscalerController
 from harness.environments.simulated.controllers.base import Controller
 from harness.environments.simulated.controllers.daemonsets import DaemonSetController
 from harness.environments.simulated.controllers.deployments import DeploymentController
 from harness.environments.simulated.controllers.endpoints import EndpointsController
+from harness.environments.simulated.controllers.experiments import ExperimentController
 from harness.environments.simulated.controllers.garbage import GarbageCollector
 from harness.environments.simulated.controllers.kubelet import Kubelet
 from harness.environments.simulated.controllers.quota import QuotaController
 from harness.environments.simulated.controllers.replicasets import ReplicaSetController
 from harness.environments.simulated.controllers.scheduler import Scheduler
+from harness.environments.simulated.controllers.schedules import ScheduleController
 from harness.environments.simulated.controllers.statefulsets import StatefulSetController
-from harness.environments.simulated.nodes import default_nodes, system_namespaces
+from harness.environments.simulated.controllers.volumes import VolumeController
+from harness.environments.simulated.nodes import (
+    default_nodes,
+    system_classes,
+    system_namespaces,
+    system_pods,
+)
 from harness.environments.simulated.process import Runtime
 from harness.environments.simulated.store import ObjectStore
 
@@ -40,6 +49,10 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     Kubelet,
     EndpointsController,
     QuotaController,
+    ScheduleController,
+    ExperimentController,
+    VolumeController,
+    AutoscalerController,
     GarbageCollector,
 )
 START_SPREAD = 6 * 3600
@@ -67,7 +80,8 @@ class World:
         self._queued: set[tuple[str, Key]] = set()
         self._serials: dict[str, int] = {}
         self._seen_version = 0
-        self.deploy([*system_namespaces(), *(default_nodes() if nodes is None else nodes)])
+        machines = [*default_nodes(), *system_pods()] if nodes is None else nodes
+        self.deploy([*system_namespaces(), *system_classes(), *machines])
 
     @property
     def now(self) -> float:

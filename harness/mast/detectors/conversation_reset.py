@@ -13,11 +13,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.mast.view import WAIT, Call, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import WAIT, Call, TraceType, TraceView
 from harness.records import Label, Present, Span
 from harness.trace import AssistantMessage
 
 SLUGS = ("conversation_reset",)
+DECLARES: dict[TraceType, str] = {"single": "decides", "roles": "decides", "log": "decides"}
 MIN_CALLS = 5
 OPENING_CALLS = 3
 MIN_WORDS = 5

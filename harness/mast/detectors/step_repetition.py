@@ -14,12 +14,15 @@ spread over differently worded arguments; repeated reasoning without calls.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.mast.detectors.conversation_reset import restarted
-from harness.mast.view import AMOUNT_ARGS, WAIT, Call, TraceView, label, span
+from harness.mast.spans import label, span
+from harness.mast.view import AMOUNT_ARGS, WAIT, Call, TraceType, TraceView
 from harness.records import Label
 
 SLUGS = ("step_repetition",)
+DECLARES: dict[TraceType, str] = {"single": "decides", "roles": "decides", "log": "decides"}
 MIN_REDUNDANT = 1
 """Redundant calls from which the flag is set."""
 SAME = 0.95
@@ -52,6 +55,13 @@ def detect(view: TraceView) -> tuple[Label, ...]:
 
 def redundant(view: TraceView) -> list[tuple[Call, Call]]:
     """(earlier call, its redundant repetition), in order."""
+    if "redundant" not in view.memo:
+        view.memo["redundant"] = _redundant(view)
+    found: list[tuple[Call, Call]] = view.memo["redundant"]
+    return found
+
+
+def _redundant(view: TraceView) -> list[tuple[Call, Call]]:
     done: dict[tuple[str, str], Call] = {}
     replayed = {call.i for call in restarted(view)}
     found: list[tuple[Call, Call]] = []
@@ -80,9 +90,15 @@ def _asks_more(earlier: Call, later: Call) -> bool:
     return False
 
 
+@lru_cache(maxsize=128)
+def steady_parts(text: str) -> frozenset[str]:
+    """The parts of a result without what differs between two readings."""
+    return frozenset(_PARTS.split(_VOLATILE.sub("~", text)))
+
+
 def same(one: str, other: str) -> bool:
     """Whether two results say the same, apart from clocks and measured values."""
     if one == other:
         return True
-    first, second = (set(_PARTS.split(_VOLATILE.sub("~", text))) for text in (one, other))
+    first, second = steady_parts(one), steady_parts(other)
     return len(first & second) >= SAME * len(first | second)

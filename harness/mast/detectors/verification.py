@@ -11,7 +11,9 @@ checked by a read of alerts, requests or metrics after the last change; `resolve
 cites a call that was never made or failed, or only calls from before the change, or when the last alert read
 after the change still shows an alert that was firing before. A claim with an invented check is both unchecked
 and wrong.
-Not applicable without an answer or without a claim. A failed read that says "not found" is an answer.
+Every attempted answer counts, refused ones too: what only refused ones show is repaired. A trace that ended on
+a budget is decided from what was attempted. Not applicable without any answer or without a claim.
+A failed read that says "not found" is an answer.
 Blind spots: a right citation that is misread; values asserted that the cited text does not have; alerts that
 the change itself set off (the verdict sees those); citations in other forms than [c7].
 """
@@ -21,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from harness.mast.answers import Finding
 from harness.mast.evidence import (
     alert_reads,
     answered,
@@ -30,13 +33,14 @@ from harness.mast.evidence import (
     shows_health,
     tests_of,
 )
+from harness.mast.spans import label, span
 from harness.mast.taxonomy import ATOMS, published
-from harness.mast.view import Call, TraceView, label, span
-from harness.records import Label, Present, Span
-from harness.trace import Final
+from harness.mast.view import Answer, Call, TraceType, TraceView
+from harness.records import Label, Present
 
 DERIVED = {"3.2": "no_or_incomplete_verification", "3.3": "incorrect_verification"}
 SLUGS = (*ATOMS, *DERIVED.values())
+DECLARES: dict[TraceType, str] = {"single": "decides", "roles": "decides", "log": "not_applicable"}
 
 
 class Claim(NamedTuple):
@@ -46,20 +50,19 @@ class Claim(NamedTuple):
     wrong: Finding | None
 
 
-class Finding(NamedTuple):
-    """Something that speaks against a claim."""
-
-    note: str
-    span: Span
-
-
 def detect(view: TraceView) -> tuple[Label, ...]:
     """Three atoms and two derived labels."""
-    claims = [*_claims(view)]
-    if not claims:
+    claimed = [claims for answer in view.answers if (claims := [*_claims(answer)])]
+    if not claimed:
         present: Present = "cannot_tell" if view.torn else "not_applicable"
         note = "the trace is torn" if view.torn else "no answer, or one without claims"
         return tuple(label(slug, present, "verification", note=note) for slug in SLUGS)
+    weighed = [_weigh(claims) for claims in claimed]
+    return tuple(_label(slug, [findings[slug] for findings in weighed]) for slug in SLUGS)
+
+
+def _weigh(claims: list[Claim]) -> dict[str, list[Finding]]:
+    """Slug -> what speaks for it in one answer."""
     unchecked = [claim.unchecked for claim in claims if claim.unchecked]
     wrong = [claim.wrong for claim in claims if claim.wrong]
     none_checked = len(unchecked) == len(claims)
@@ -67,18 +70,18 @@ def detect(view: TraceView) -> tuple[Label, ...]:
     found = dict(zip(ATOMS, atomic, strict=True))
     atoms: dict[str, Present] = {atom: "present" if shown else "absent" for atom, shown in found.items()}
     codes = published("paper_v3", atoms)
-    evidence = {**found, DERIVED["3.2"]: unchecked, DERIVED["3.3"]: wrong}
-    presence = {**atoms, **{slug: codes[code] for code, slug in DERIVED.items()}}
-    return tuple(
-        label(
-            slug,
-            presence[slug],
-            "verification",
-            [finding.span for finding in evidence[slug]],
-            "; ".join(finding.note for finding in evidence[slug]),
-        )
-        for slug in SLUGS
-    )
+    evidence = {"3.2": unchecked, "3.3": wrong}
+    derived = {slug: evidence[code] if codes[code] == "present" else [] for code, slug in DERIVED.items()}
+    return {**found, **derived}
+
+
+def _label(slug: str, answers: list[list[Finding]]) -> Label:
+    """Present when any attempted answer shows it; the last answer's findings come first."""
+    shown = [*answers[-1], *(finding for findings in answers[:-1] for finding in findings)]
+    notes = "; ".join(dict.fromkeys(finding.note for finding in shown))
+    present: Present = "present" if shown else "absent"
+    repaired = bool(shown) and not answers[-1]
+    return label(slug, present, "verification", [f.span for f in shown], notes, repaired=repaired)
 
 
 def _claims(view: TraceView) -> Iterator[Claim]:
@@ -90,7 +93,7 @@ def _claims(view: TraceView) -> Iterator[Claim]:
         yield Claim(_unread(view, view.final), _wrongly_resolved(view, view.final) if view.resolved else None)
 
 
-def _factor(view: TraceView, final: Final, entity: dict[str, Any]) -> Claim:
+def _factor(view: TraceView, final: Answer, entity: dict[str, Any]) -> Claim:
     claimed, name = entity["name"], object_name(entity["name"])
     unchecked = None
     if not tests_of(view, name):
@@ -102,14 +105,14 @@ def _factor(view: TraceView, final: Final, entity: dict[str, Any]) -> Claim:
     return Claim(unchecked, wrong)
 
 
-def _unread(view: TraceView, final: Final) -> Finding | None:
+def _unread(view: TraceView, final: Answer) -> Finding | None:
     if any(call.i > view.last_change and shows_health(view, call) for call in view.calls):
         return None
     where = span(view.changes[-1].event, also=[final]) if view.changes else span(final, '"resolved":true')
     return Finding("no read of alerts, requests or metrics after the last change", where)
 
 
-def _wrongly_resolved(view: TraceView, final: Final) -> Finding | None:
+def _wrongly_resolved(view: TraceView, final: Answer) -> Finding | None:
     cited, wrong = _cited(view, final, final.submission.get("resolution_evidence", ""), "resolved")
     if wrong is not None:
         return wrong
@@ -119,7 +122,7 @@ def _wrongly_resolved(view: TraceView, final: Final) -> Finding | None:
     return _still_firing(view, final)
 
 
-def _still_firing(view: TraceView, final: Final) -> Finding | None:
+def _still_firing(view: TraceView, final: Answer) -> Finding | None:
     listed = alert_reads(view)
     after = [(call, alerts) for call, alerts in listed if call.i > view.last_change]
     if not after:
@@ -135,7 +138,7 @@ def _still_firing(view: TraceView, final: Final) -> Finding | None:
     return Finding(note, span(call.result, still[0].name, also=[final]))
 
 
-def _cited(view: TraceView, final: Final, text: str, claim: str) -> tuple[list[Call], Finding | None]:
+def _cited(view: TraceView, final: Answer, text: str, claim: str) -> tuple[list[Call], Finding | None]:
     """Cited calls that gave an answer, and the first citation that is false."""
     cited: list[Call] = []
     for call_id in citations(text):

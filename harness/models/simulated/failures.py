@@ -16,6 +16,7 @@ from harness.models.simulated.beliefs import DETOUR_TOOLS, FIRST_LAPSE, Beliefs,
 from harness.models.simulated.dice import pick
 from harness.models.simulated.feedback import Demand, understand
 from harness.models.simulated.policy import Step, claimed_entities, demanded_step, next_step, still_firing
+from harness.models.simulated.teamwork import PASSING_ON
 from harness.models.simulated.temper import Temper
 from harness.models.simulated.transcript import Call
 
@@ -161,7 +162,9 @@ class Failing:
         for call in reversed(self.beliefs.calls):
             if call.changes or call.name == "wait":
                 return None
-            if call.ok and call.name not in DETOUR_TOOLS:
+            if call.said == PASSING_ON:
+                return None
+            if call.ok and call.name not in DETOUR_TOOLS and call.name in self.tools:
                 return call
         return None
 
@@ -180,7 +183,7 @@ class Failing:
     def _run_on(self) -> Step | None:
         """The answer is stable, but it goes on looking."""
         trait = self._gives_in("run_on", 0) and self._gives_in("run_on_persistence", self.turn)
-        if not trait or self.complies:
+        if not trait or self.complies or "log_analysis" not in self.tools:
             return None
         services = sorted(
             {workload_name(alert.object_id) for alert in self.beliefs.first_alerts} | {"frontend", "cart"}

@@ -12,6 +12,7 @@ from harness.models.simulated.beliefs import form_beliefs
 from harness.models.simulated.config import SimulatedModelConfig
 from harness.models.simulated.dice import draw
 from harness.models.simulated.failures import Failing, arguments_text
+from harness.models.simulated.teamwork import hear, passed_on
 from harness.models.simulated.temper import Temper
 from harness.models.simulated.transcript import CHARS_PER_TOKEN, read_transcript
 from harness.protocols import ModelReply, ModelRequest, RequestedCall
@@ -35,6 +36,10 @@ class SimulatedModel:
         """None: it needs no key, and its notional price is part of its configuration."""
         return ()
 
+    def context_window(self) -> int | None:
+        """What it can read."""
+        return self.config.context_tokens
+
     async def close(self) -> None:
         """It holds nothing."""
 
@@ -48,9 +53,10 @@ class SimulatedModel:
         transcript = read_transcript(request.messages, config.context_tokens)
         temper = Temper(config, seed, transcript)
         beliefs = form_beliefs(transcript, temper)
+        hear(beliefs)
         temper.slips = beliefs.slips
         tools = frozenset(tool.name for tool in request.tools)
-        step = Failing(beliefs, temper, tools).step()
+        step = passed_on(Failing(beliefs, temper, tools).step(), request.tools, beliefs)
         arguments = arguments_text(step.args)
         turn = transcript.turn
         low, high = config.latency_s

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.cluster import Manifest
 from harness.environments.simulated.clock import Key, iso
 from harness.environments.simulated.controllers.base import Controller
 from harness.environments.simulated.store import Change
@@ -16,12 +17,17 @@ if TYPE_CHECKING:
 
 
 def delete_object(store: ObjectStore, kind: str, key: Key) -> None:
-    """Delete an object: at once, or, for namespaces and pods on a node, by marking it as going away."""
+    """Delete an object: at once, or by marking it as going away: namespaces, pods on a node, and whatever
+    has finalizers."""
     namespace, name = key
     manifest = store.get(kind, name, namespace)
     if manifest is None or "deletionTimestamp" in manifest["metadata"]:
         return
-    graceful = kind == "Namespace" or (kind == "Pod" and manifest["spec"].get("nodeName"))
+    graceful = (
+        kind == "Namespace"
+        or (kind == "Pod" and manifest["spec"].get("nodeName"))
+        or manifest["metadata"].get("finalizers")
+    )
     if not graceful:
         store.remove(kind, name, namespace)
         return
@@ -42,6 +48,8 @@ class GarbageCollector(Controller):
         if change.new is None and change.old is not None:
             for kind, key in self.store.dependents(change.old["metadata"]["uid"]):
                 delete_object(self.store, kind, key)
+        elif change.new is not None and _released(change.new):
+            self.store.remove(change.kind, change.key[1], change.key[0])
         namespace = change.key[1] if change.kind == "Namespace" else change.key[0]
         found = self.store.get("Namespace", namespace)
         if found is not None and "deletionTimestamp" in found["metadata"]:
@@ -54,3 +62,10 @@ class GarbageCollector(Controller):
             delete_object(self.store, kind, inner)
         if not contents:
             self.store.remove("Namespace", key[1])
+
+
+def _released(manifest: Manifest) -> bool:
+    """Whether an object is going away and nobody's finalizer holds it any more."""
+    if "deletionTimestamp" not in manifest["metadata"] or manifest["kind"] in ("Pod", "Namespace"):
+        return False
+    return not manifest["metadata"].get("finalizers")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import Key, draw, iso
+from harness.environments.simulated.control_plane import COMPONENTS
 from harness.environments.simulated.controllers.base import Controller, key_of
 from harness.environments.simulated.controllers.containers import NEVER, ContainerRun, advance, begin, waiting
 from harness.environments.simulated.controllers.pod_status import pod_status
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from harness.environments.simulated.world import World
 
 MOUNT_RETRY, PROBE_REPORT = 120.0, 60.0
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
+"""Present on every node: it holds each pod's namespaces."""
 
 
 @dataclass(slots=True)
@@ -58,8 +61,8 @@ class Kubelet(Controller):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.images: set[str] = set()
-        """Images that were pulled once."""
+        self.images: set[str] = {PAUSE_IMAGE, *COMPONENTS.values()}
+        """Images that were pulled once, and those that every node comes with."""
         self._runs: dict[Key, PodRun] = {}
         self._lacking: dict[Key, None] = {}
         """Pods that wait for an object which does not exist."""
@@ -70,6 +73,15 @@ class Kubelet(Controller):
         run = self._runs.get(key_of(pod))
         containers = run.containers if run is not None and run.uid == pod["metadata"]["uid"] else []
         return next((entry for entry in containers if entry.name == container), None)
+
+    def exhaust_memory(self, pod: Manifest, container: str, after_s: float) -> None:
+        """Let the kernel kill a running container for lack of memory."""
+        key = key_of(pod)
+        run, entry = self._runs.get(key), self.run_of(pod, container)
+        if run is not None and entry is not None and entry.running and entry.process is not None:
+            entry.process = entry.process._replace(outcome="oom", exit_code=137)
+            entry.due = min(entry.due, self.now + after_s)
+            self._sleep(key, run)
 
     def observe(self, change: Change) -> None:
         """Pods whose spec or deletion changed; pods that waited for an object that now exists."""

@@ -1,0 +1,54 @@
+"""Requests by the path of services that they take: the aggregated traces of a steady state.
+
+Owns: walking the call trees of a solved request model. Does not own: rates and outcomes (`request_model.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from harness.environments.simulated.flow import PathFlow
+from harness.environments.simulated.latency import Latency
+
+if TYPE_CHECKING:
+    from harness.environments.simulated.request_model import Node, Solver
+
+Rows = dict[tuple[tuple[str, ...], str], list[Any]]
+
+
+def path_flows(solver: Solver) -> Iterator[PathFlow]:
+    """Requests by path, from the outermost traced service inwards; parallel equal paths are added up."""
+    found: Rows = {}
+    for node, rate in solver.roots:
+        traced = solver.application.workloads[node[0]].traced
+        if traced:
+            outcome = solver.outcomes[node]
+            _add(found, (node[0],), node[1], rate, rate * outcome.fail, outcome.ok, outcome.message)
+        _walk(solver, node, rate, (node[0],) if traced else (), found)
+    for (path, operation), (rate, errors, p95, message) in found.items():
+        yield PathFlow(path, operation, rate, errors, p95, message)
+
+
+def _walk(solver: Solver, node: Node, rate: float, path: tuple[str, ...], found: Rows) -> None:
+    for call, times, result in solver.outcome(node).calls:
+        made = rate * times
+        if made <= 0:
+            continue
+        service, _, operation = call.to.partition("/")
+        behind = solver.application.behind(service)
+        callee = behind[0] if len(behind) == 1 else service
+        slowest = max(result.ok, result.failed, key=lambda ms: ms[1]) if result.fail < 1 else result.failed
+        _add(found, (*path, callee), operation, made, made * result.fail, slowest, result.message)
+        for target, share in result.reached:
+            _walk(solver, target, made * share, (*path, callee), found)
+
+
+def _add(
+    found: Rows, path: tuple[str, ...], operation: str, rate: float, errors: float, ms: Latency, message: str
+) -> None:
+    row = found.setdefault((path, operation), [0.0, 0.0, 0.0, ""])
+    row[0] += rate
+    row[1] += errors
+    row[2] = max(row[2], ms[1])
+    row[3] = row[3] or (message if errors else "")

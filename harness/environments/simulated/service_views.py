@@ -1,0 +1,97 @@
+"""What the request model needs to know about Services: their ports, and which ready pods stand behind each.
+
+Owns: reading Services and Endpoints, again only where they or the pods behind them changed. Does not own: pods
+(`view.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness.cluster import Manifest
+from harness.environments.simulated.signature import Backend, ServicePortView, Variant
+
+if TYPE_CHECKING:
+    from harness.environments.simulated.store import ObjectStore
+
+Variants = Mapping[str, tuple[str, Variant]]
+"""Ready pod -> its workload and variant."""
+
+
+class ServiceFacts(NamedTuple):
+    """What was read of one Service."""
+
+    service: Manifest
+    endpoints: Manifest | None
+    targets: list[tuple[int, list[tuple[int, str]]]]
+    pods: list[str]
+    variants: list[tuple[str, Variant] | None]
+    ports: tuple[ServicePortView, ...]
+
+
+class ServiceViews:
+    """The Services of one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._known: dict[str, ServiceFacts] = {}
+
+    def read(
+        self, store: ObjectStore, variants: Variants
+    ) -> tuple[tuple[str, tuple[ServicePortView, ...]], ...]:
+        """(name, ports) of every Service, by name."""
+        services = store.list("Service", self._namespace)
+        return tuple(sorted(self._view(service, store, variants) for service in services))
+
+    def _view(
+        self, service: Manifest, store: ObjectStore, variants: Variants
+    ) -> tuple[str, tuple[ServicePortView, ...]]:
+        name = service["metadata"]["name"]
+        endpoints = store.get("Endpoints", name, self._namespace)
+        known = self._known.get(name)
+        if known is None or known.service is not service or known.endpoints is not endpoints:
+            targets = _targets(service, endpoints)
+            pods = [pod for _, behind in targets for _, pod in behind]
+            known = ServiceFacts(service, endpoints, targets, pods, [], ())
+        found = [variants.get(pod) for pod in known.pods]
+        if not known.ports or known.variants != found:
+            known = known._replace(variants=found, ports=_ports(known.targets, variants))
+        self._known[name] = known
+        return name, known.ports
+
+
+def _targets(service: Manifest, endpoints: Manifest | None) -> list[tuple[int, list[tuple[int, str]]]]:
+    """(Service port, [(target port, pod)] of its ready addresses)."""
+    subsets = (endpoints or {}).get("subsets") or ()
+    found = []
+    for port in service["spec"].get("ports") or ():
+        behind = [
+            (int(target["port"]), address.get("targetRef", {}).get("name", ""))
+            for subset in subsets
+            for target in subset.get("ports") or ()
+            if target.get("name", "") == port.get("name", "")
+            for address in subset.get("addresses") or ()
+        ]
+        found.append((int(port["port"]), behind))
+    return found
+
+
+def _ports(
+    targets: list[tuple[int, list[tuple[int, str]]]], variants: Variants
+) -> tuple[ServicePortView, ...]:
+    views = []
+    for port, behind in targets:
+        counts: dict[tuple[str, int, Variant], int] = {}
+        for target, pod in behind:
+            if pod in variants:
+                key = (variants[pod][0], target, variants[pod][1])
+                counts[key] = counts.get(key, 0) + 1
+        backends = (Backend(*key, n) for key, n in sorted(counts.items(), key=_by_backend))
+        views.append(ServicePortView(port, tuple(backends)))
+    return tuple(views)
+
+
+def _by_backend(item: tuple[tuple[str, int, Variant], int]) -> Any:
+    (workload, target, acting), _ = item
+    return workload, target, acting.fields

@@ -1,0 +1,1 @@
+"""Formats of others: importers and exporters. Owns no measurement."""
