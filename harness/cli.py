@@ -23,17 +23,20 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
   python -m harness scenarios import CHECKOUT | lint [PATH...]         ITBench's own files, and their defects
+  python -m harness scenarios export ID --to DIR                       an incident in the layout of ITBench-Lite
+  python -m harness scenarios snapshots ROOT [--index]                 recorded incidents, and what is wrong in them
   python -m harness report RUN                                         rebuild a report without running
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
   python -m harness export RUN --to DIR                                a run as the official evaluator reads it
   python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
+  python -m harness calibrate inject RUN | sheet PATH | agreement GOLD how far labels can be trusted
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report", "score", "export", "serve", "classify")
+VERBS = ("scenarios", "report", "score", "export", "serve", "classify", "calibrate")
 FAILED, WRONG = 1, 2
 
 

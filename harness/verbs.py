@@ -10,6 +10,7 @@ import typer
 from harness import verbs_itbench
 from harness.errors import ConfigurationError, Problem
 from harness.mast import verb as mast
+from harness.mast.calibration import verb as calibration
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 SELECTOR = "ids, or all, sre, finops, clean, lite35, tag:NAME, complexity:LEVEL, class:LETTER, fault:ID"
@@ -20,6 +21,7 @@ app.command()(verbs_itbench.export)
 scenarios_app.command("import")(verbs_itbench.import_scenarios)
 scenarios_app.command("lint")(verbs_itbench.lint)
 app.command()(mast.classify)
+app.add_typer(calibration.app, name="calibrate")
 
 
 @app.command()

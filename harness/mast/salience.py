@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from harness.mast.evidence import alert_reads, mentions, object_name
+from harness.mast.evidence import alert_reads, concerns, mentions, object_name
 from harness.mast.view import Call, TraceView, encode
 
 TARGET_ARGS = (
@@ -45,6 +45,8 @@ def target(call: Call) -> str:
     for argument in TARGET_ARGS:
         value = call.event.args.get(argument)
         if isinstance(value, str) and value.strip():
+            if argument == "flag":
+                return value
             return object_name(value) if "/" not in value or value.count("/") <= 2 else value
     return ""
 
@@ -97,8 +99,8 @@ def answer_text(view: TraceView) -> str:
 
 
 def spoken_of(view: TraceView, name: str, before: int) -> bool:
-    """Whether a read, or a word of the agent, was about the object before an event."""
-    asked = any(mentions(call.args_text, name) for call in view.calls if call.i < before)
+    """Whether a read showed the object, or the agent spoke of it, before an event."""
+    asked = any(concerns(call, name) for call in view.calls if call.i < before)
     return asked or any(
         mentions(f"{said.text}\n{said.reasoning}".lower(), name) for said in view.said if said.i < before
     )

@@ -21,7 +21,9 @@ from markupsafe import Markup
 from harness.records import Plan, TrialRecord
 from harness.report import metrics, timeline
 from harness.report.arms import cells_of
+from harness.report.cases import cases
 from harness.report.figures import arms_figure, contrast_figure
+from harness.report.guards import guards_of
 from harness.report.matrix import MARKS, matrix, natural, outcome
 from harness.report.policy import DENOMINATORS
 from harness.report.summary import difference
@@ -40,7 +42,8 @@ def render_html(
 ) -> str:
     """The whole page. `read_trace` is called for at most `timeline.MAX_TRACES` trials."""
     records = sorted(records, key=lambda r: (natural(r.spec.scenario), r.spec.repeat, r.spec.trial_id))
-    embedded = timeline.chosen(records)
+    at_work = cases(records, plan.reference_arm, guards_of(plan))
+    embedded = timeline.chosen(records, [trial for case in at_work for trial in (case.trial, case.reference)])
     anchors = {record.spec.trial_id: f"trial-{place}" for place, record in enumerate(records)}
     found = {record.spec.trial_id: (record, anchors[record.spec.trial_id]) for record in records}
     traced = {record.spec.trial_id: f"trace-{place}" for place, record in enumerate(embedded)}
@@ -57,6 +60,14 @@ def render_html(
             {"id": traced[r.spec.trial_id], "trial": anchors[r.spec.trial_id], "record": r}
             | timeline.timeline(r, read_trace)
             for r in embedded
+        ],
+        cases=[
+            {
+                "case": case,
+                "trace": traced.get(case.trial.spec.trial_id),
+                "reference": traced.get(case.reference.spec.trial_id),
+            }
+            for case in at_work
         ],
         limits=timeline,
         marks=MARKS.values(),

@@ -40,9 +40,10 @@ MAX_TEXT = 2_000
 """Characters of one event's text that a page shows."""
 
 
-def chosen(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials whose traces are embedded: of each model, agent and arm up to FAILED_PER_CELL below full
-    recall and SUCCEEDED_PER_CELL with it, from different scenarios where there are, MAX_TRACES in all."""
+def chosen(records: Sequence[TrialRecord], first: Sequence[TrialRecord] = ()) -> list[TrialRecord]:
+    """The trials whose traces are embedded: those of `first`, then of each model, agent and arm up to
+    FAILED_PER_CELL below full recall and SUCCEEDED_PER_CELL with it, from different scenarios where there are,
+    MAX_TRACES in all."""
     cells: dict[tuple[str, str, str], list[TrialRecord]] = defaultdict(list)
     for record in sorted(records, key=_by_scenario):
         if record.trace is not None and record.status != "excluded":
@@ -54,7 +55,8 @@ def chosen(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     # In turns over the cells, so that the limit takes from all of them.
     longest = max(map(len, ranked), default=0)
     in_turns = [trials[place] for place in range(longest) for trials in ranked if place < len(trials)]
-    return in_turns[:MAX_TRACES]
+    wanted = {record.spec.trial_id: record for record in (*first, *in_turns) if record.trace is not None}
+    return list(wanted.values())[:MAX_TRACES]
 
 
 def _by_scenario(record: TrialRecord) -> tuple[int, list[tuple[int, str]], str]:

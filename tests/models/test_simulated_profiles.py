@@ -28,8 +28,13 @@ def test_profile_loads_under_its_own_name(path: Path) -> None:
     assert model.simulated
 
 
-def test_there_are_three_profiles() -> None:
-    assert [path.stem for path in PROFILES] == ["sim_cascading", "sim_early_stop", "sim_isolated"]
+def test_there_are_three_profiles_and_one_without_failures() -> None:
+    assert [path.stem for path in PROFILES] == [
+        "sim_cascading",
+        "sim_clean",
+        "sim_early_stop",
+        "sim_isolated",
+    ]
 
 
 def test_every_problem_of_a_profile_is_reported() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from harness.config import parse_config
+from harness.config import ExperimentConfig, parse_config
 from harness.errors import ConfigurationError
-from harness.experiment import build_plan
+from harness.experiment import build_plan, run_experiment
 from tests.experiment.test_command_line import harness, results
 from tests.openai_server import OpenAIServer
 from tests.snapshot.conftest import Recorded
@@ -31,11 +32,18 @@ def arguments(recorded: Recorded, run_dir: Path, *more: str) -> list[str]:
     ]
 
 
+def composed(*overrides: str) -> ExperimentConfig:
+    """The configuration that a command line means."""
+    with initialize_config_module("conf", version_base="1.3"):
+        found: Any = OmegaConf.to_container(compose("config", list(overrides)))
+    return parse_config(found)
+
+
 def test_it_runs_with_the_simulated_models_and_records_the_evidence(
     recorded: Recorded, tmp_path: Path
 ) -> None:
-    done = harness(*arguments(recorded, tmp_path))
-    assert done.returncode == 0, done.stderr
+    outcome = run_experiment(composed(*arguments(recorded, tmp_path)))
+    assert outcome.unaccounted == 0
     found = results(tmp_path)
     assert found["denominators"]["scored"] == 12
     assert {arm["remediated"]["mean"] for arm in found["arms"]} == {None}
@@ -75,10 +83,8 @@ def test_it_runs_through_a_real_endpoint_and_finds_the_cause(recorded: Recorded,
     ],
 )
 def test_wrong_input_is_named(recorded: Recorded, tmp_path: Path, override: str, told: str) -> None:
-    with initialize_config_module("conf", version_base="1.3"):
-        composed = compose("config", [*arguments(recorded, tmp_path / "run"), override])
     with pytest.raises(ConfigurationError, match=told):
-        build_plan(parse_config(OmegaConf.to_container(composed)))
+        build_plan(composed(*arguments(recorded, tmp_path / "run"), override))
 
 
 def test_the_listing_names_problems_by_file(recorded: Recorded, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,6 +90,9 @@ def _publish(layout: Layout, sums: Mapping[str, str], report: Report, target: Pa
     building = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:
         build(layout, sums, report, building)
+        if len(report):
+            listing = f"python -m harness scenarios snapshots {layout.directory} --index"
+            sys.stderr.write(f"{layout.directory}: {len(report)} problems in its files; {listing}\n")
         building.chmod(0o755)
         building.rename(target)
     except BaseException:

@@ -109,9 +109,8 @@ def application_namespaces(index: Index) -> Sequence[str]:
 
 
 def architecture(namespaces: Sequence[str]) -> Topology:
-    """The published architecture of the applications in these namespaces, as far as they are known."""
-    known = [load_application(name) for name in application_names()]
-    graphs = [service_graph(application) for application in known if application.namespace in namespaces]
+    """The published architecture of the applications that these namespaces are named after, as far as known."""
+    graphs = [service_graph(load_application(name)) for name in application_names() if name in namespaces]
     services = [service for graph in graphs for service in graph.services]
     calls = [call for graph in graphs for call in graph.calls]
     return Topology(tuple(dict.fromkeys(services)), tuple(dict.fromkeys(calls)))

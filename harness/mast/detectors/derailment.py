@@ -3,7 +3,7 @@
 Proposes, for a judge: a run of calls about objects that neither the alerts nor any change or alarm that was seen
 nor the answer has anything to do with; or, after a failed call, a run of calls on the agent's own files and
 scripts. Never decides: whether a detour bears on the objective is a judgement.
-Not: overviews that name no object; a single look at a neighbour.
+Not: overviews that name no object; changes; a single look at a neighbour.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _off_topic(view: TraceView) -> Iterator[Finding]:
 
 def _elsewhere(call: Call, names: frozenset[str]) -> bool | None:
     """None for calls that are about nothing in particular."""
-    if call.name == WAIT or not target(call):
+    if call.name == WAIT or call.event.mutating or not target(call):
         return None
     return not any(mentions(call.args_text, name) for name in names)
 

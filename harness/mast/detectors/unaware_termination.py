@@ -1,11 +1,11 @@
 """MAST 1.5, unaware of termination conditions: the agent runs on (facts/mast.md 1.3).
 
-Decides: the attempt ended by a budget, by a guard's stop or by empty turns instead of an answer; or it
-was answered late: after the answer was complete, and shown to be so, more than a quarter of the calls and
-at least five brought nothing that the answer uses. Complete means: all contributing factors suspected and
-tested, the last change made, every call cited for a contributing factor or for the resolution made; shown
-means: the agent said that it had concluded, or after its change it read clean alerts, or read alerts for
-the last time.
+Decides: the attempt ended by a budget, by a guard's stop or by empty turns instead of an answer; or it was answered
+late: after the answer was complete, and shown to be so, more than a quarter of the calls and at least five brought
+nothing that the answer uses; looked at for every attempted answer, since a refusal undoes no lost time. Complete
+means: all contributing factors suspected and tested, the last change made, every call cited for a contributing
+factor or for the resolution made (or one that asked the same before); shown means: the agent said that it had
+concluded, or after its change it read clean alerts, or read alerts for the last time.
 Blind spots: an agent that neither concludes in words nor acts; a long search for a second cause, after
 the last look at the alerts, that leaves no trace in the answer looks like running on; rewrites of an
 answer.
@@ -37,7 +37,8 @@ _CONCLUDED = re.compile(
 def detect(view: TraceView) -> tuple[Label, ...]:
     """One label; not applicable when something else than the agent ended the attempt."""
     if view.final is not None:
-        return (_overrun(view),)
+        runs = [_overrun(answer) for answer in view.answers]
+        return (max(runs, key=lambda run: (run.present == "present", run.value or 0.0)),)
     if view.ended is None:
         return (label("unaware_termination", "cannot_tell", "unaware_termination", note="the trace is torn"),)
     how = view.ended.how
@@ -68,7 +69,9 @@ def _complete_at(view: TraceView) -> int | None:
         tests, suspected = tests_of(view, name), suspected_at(view, name)
         if not tests:
             return None
-        needed += [tests[0].i, -1 if suspected is None else suspected]
+        # A suspicion that only the submission itself puts into words does not say when it arose.
+        late = suspected is None or suspected > view.calls[-1].i
+        needed += [tests[0].i, -1 if late or suspected is None else suspected]
     complete = max(needed)
     names = [object_name(entity["name"]) for entity in view.factors]
     shown = [
@@ -90,4 +93,10 @@ def _cited(view: TraceView) -> list[Call]:
     texts = [entity.get("evidence", "") for entity in view.factors]
     texts.append(view.final.submission.get("resolution_evidence", ""))
     cited = (call_id for text in texts for call_id in citations(text))
-    return [view.by_id[call_id] for call_id in cited if call_id in view.by_id]
+    return [_first_asked(view, view.by_id[call_id]) for call_id in cited if call_id in view.by_id]
+
+
+def _first_asked(view: TraceView, call: Call) -> Call:
+    """The first call since the last change that asked the same: asking again for more of it adds no question."""
+    since = max((change.i for change in view.changes if change.i < call.i), default=-1)
+    return next((c for c in view.calls if since < c.i < call.i and c.ok and c.key == call.key), call)

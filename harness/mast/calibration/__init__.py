@@ -1,0 +1,6 @@
+"""Calibration: how far labels can be trusted, from failures whose presence is known exactly, and from people.
+
+inject   planted failures of simulated models, and surgical edits of clean traces -> calibration.json
+sheet    blind annotation sheets for people
+agreement   kappa, AC1 and alpha between annotators, and between them and our labels
+"""
