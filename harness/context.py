@@ -39,7 +39,7 @@ class ContextWindow:
         """Tokens that the messages may take beside tool schemas and answer; at least a quarter of all."""
         if self.tokens is None:
             return None
-        taken = sum(len(one.description) + len(json.dumps(dict(one.parameters))) for one in schemas)
+        taken = sum(_characters(one) for one in schemas)
         return max(self.tokens // 4, self.tokens - ANSWER_TOKENS - taken // CHARS_PER_TOKEN)
 
     @staticmethod
@@ -58,6 +58,17 @@ class ContextWindow:
                 fitted[place] = {**message, "content": stub}
                 excess -= (len(content) - len(stub)) // CHARS_PER_TOKEN
         return fitted
+
+
+def _characters(schema: ToolSchema) -> int:
+    """Length of a schema as it is sent; worked out once for each name and description."""
+    key = (schema.name, schema.description)
+    if key not in _SCHEMA_LENGTHS:
+        _SCHEMA_LENGTHS[key] = len(schema.description) + len(json.dumps(dict(schema.parameters)))
+    return _SCHEMA_LENGTHS[key]
+
+
+_SCHEMA_LENGTHS: dict[tuple[str, str], int] = {}
 
 
 def size_of(messages: Sequence[Message]) -> int:

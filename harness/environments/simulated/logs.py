@@ -6,7 +6,6 @@ beyond passing them on. The same world gives the same lines, newest first costs 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -81,9 +80,12 @@ def recorded(
     if starts:
         streams.append(_start_lines(recorder, start, end, service, wanted))
     streams.extend(_blip_lines(recorder, seed, start, end, service, wanted))
-    newest = heapq.merge(*streams, key=lambda record: record.time, reverse=True)
-    matching = (r for r in newest if pod in ("", r.pod) and severity in ("", r.severity))
-    return list(islice(matching, limit))[::-1]
+    newest: list[LogRecord] = []
+    for stream in streams:  # each is newest first, so that its first `limit` matches are enough
+        matching = (r for r in stream if pod in ("", r.pod) and severity in ("", r.severity))
+        newest.extend(islice(matching, limit))
+    newest.sort(key=lambda record: record.time)
+    return newest[-limit:] if limit else []
 
 
 def _state_lines(
