@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from harness.errors import ConfigurationError
 
@@ -20,12 +21,17 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
   python -m harness +experiment=verifier_gate model=[gemini_3_flash,kimi_k2] scenario=[2,16] repeats=1
   python -m harness +experiment=verifier_gate run_dir=runs/mine        the same command again resumes
 
+  python -m harness plan +experiment=verifier_gate                     dry run: cost, time, detectable effect
+  python -m harness plan --json +experiment=verifier_gate pilot=RUN planning.effect=0.15
+
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
   python -m harness scenarios import CHECKOUT | lint [PATH...]         ITBench's own files, and their defects
   python -m harness scenarios export ID --to DIR                       an incident in the layout of ITBench-Lite
   python -m harness scenarios snapshots ROOT [--index]                 recorded incidents, and what is wrong in them
   python -m harness report RUN                                         rebuild a report without running
+  python -m harness compare RUN RUN...                                 across runs, paired where they can be
+  python -m harness fork TRIAL --run RUN --at EVENT --arm ARM          continue a stored trial from that event
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
   python -m harness export RUN --to DIR                                a run as the official evaluator reads it
   python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
@@ -36,7 +42,9 @@ Verbs:
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
-VERBS = ("scenarios", "report", "score", "export", "serve", "classify", "calibrate")
+VERBS = (
+    "scenarios", "report", "compare", "fork", "score", "export", "serve", "classify", "calibrate",
+)  # fmt: skip
 FAILED, WRONG = 1, 2
 
 
@@ -50,7 +58,11 @@ def run(argv: list[str]) -> int:
             from harness.verbs import app
 
             return int(app(args=argv, standalone_mode=False) or 0)
-        return hydra_application(argv)
+        if argv[0] == "plan":
+            as_json = "--json" in argv
+            overrides = [argument for argument in argv[1:] if argument != "--json"]
+            return hydra_application(overrides, lambda composed: dry_run(composed, as_json))
+        return hydra_application(argv, experiment)
     except ConfigurationError as error:
         return complain(error)
     except KeyboardInterrupt:
@@ -58,15 +70,18 @@ def run(argv: list[str]) -> int:
         return FAILED
 
 
-def hydra_application(argv: Sequence[str]) -> int:
-    """Compose the configuration with Hydra and run each job that it yields."""
+def hydra_application(argv: Sequence[str], work: Callable[[dict[str, Any]], int]) -> int:
+    """Compose the configuration with Hydra and do the work for each job that it yields."""
     import hydra
     from omegaconf import DictConfig, OmegaConf
 
     codes: list[int] = []
 
     def job(composed: DictConfig) -> None:
-        codes.append(guarded(lambda: experiment(OmegaConf.to_container(composed, resolve=True))))
+        container = OmegaConf.to_container(composed, resolve=True)
+        if not isinstance(container, dict):
+            raise TypeError("Hydra composes a mapping")
+        codes.append(guarded(lambda: work({str(key): value for key, value in container.items()})))
 
     sys.argv = ["harness", *argv]
     try:
@@ -76,14 +91,33 @@ def hydra_application(argv: Sequence[str]) -> int:
     return max(codes, default=0)
 
 
-def experiment(composed: object) -> int:
+def dry_run(composed: dict[str, Any], as_json: bool) -> int:
+    """Say what an experiment would take and find, without running anything."""
+    import json
+
+    from harness.config import parse_config
+    from harness.planning import estimate
+    from harness.report.planning import print_plan
+
+    found = estimate(parse_config(composed))
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    else:
+        print_plan(found)
+    return 0
+
+
+def experiment(composed: dict[str, Any]) -> int:
     """Run one experiment and print its contrasts."""
     from harness.config import parse_config
     from harness.experiment import run_experiment
 
-    if not isinstance(composed, dict):
-        raise TypeError("Hydra composes a mapping")
-    outcome = run_experiment(parse_config({str(key): value for key, value in composed.items()}))
+    config = parse_config(composed)
+    if config.fork is not None:
+        from harness.verbs_inference import print_forks
+
+        return print_forks(config)
+    outcome = run_experiment(config)
     from harness.report import print_contrasts  # pandas and matplotlib: not before trials have run
 
     print_contrasts(outcome.results)

@@ -83,6 +83,63 @@ class ExecutorConfig(Config):
     """Trials at a time per worker."""
 
 
+class StoppingConfig(Config):
+    """When an experiment has seen enough. Part of the frozen plan."""
+
+    rule: Literal["fixed", "sequential"] = "fixed"
+    """`fixed`: every planned trial runs. `sequential`: scenarios run in batches, and a contrast whose answer is
+    clear takes no more of them."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """Level of all declared contrasts together; each one gets an equal share."""
+    batch: int = Field(default=3, ge=1)
+    """Scenarios between two looks."""
+    effect: float = Field(default=0.2, gt=0, le=1)
+    """Difference in the primary metric that is worth finding; for futility."""
+    futility: float = Field(default=0.05, ge=0, lt=1)
+    """Give a contrast up when the chance to still find `effect` falls below this; 0 never gives up."""
+
+
+class PlanningConfig(Config):
+    """What `plan` assumes where no pilot run tells. Has no influence on results."""
+
+    effect: float | None = Field(default=None, gt=0)
+    """Wanted difference in the primary metric: how many repeats does it need?"""
+    power: float = Field(default=0.8, gt=0, lt=1)
+    turns: tuple[float, float] = (12, 30)
+    """Model calls per trial, least and greatest."""
+    input_tokens: tuple[float, float] = (120_000, 450_000)
+    """Input tokens per trial, least and greatest."""
+    output_tokens: tuple[float, float] = (4_000, 15_000)
+    """Output tokens per trial, least and greatest."""
+    wall_seconds: tuple[float, float] | None = None
+    """Wall seconds per trial; null: the model's latency times turns."""
+    call_seconds: tuple[float, float] = (3, 15)
+    """Seconds per model call, for real models."""
+    sd_run: float = Field(default=0.35, ge=0)
+    """Standard deviation between runs of one scenario (a share)."""
+    sd_effect: float = Field(default=0.15, ge=0)
+    """Standard deviation between scenarios of the true difference of two arms."""
+
+
+class ForkConfig(Config):
+    """Which stored trials are forked, and where."""
+
+    run: str
+    """Run directory of the stored trials; models, agents, budgets and scenarios are taken from its plan."""
+    trials: tuple[str, ...] = ()
+    """Trial ids; empty takes every trial of the reference arm below full recall."""
+    at: int | Literal["detector", "bisection"] = "detector"
+    """An event number; `detector`: the first evidence of each mode; `bisection`: the turn where re-rolls fail."""
+    modes: tuple[str, ...] = ()
+    """Modes whose steps are forked; empty takes all that are present."""
+    arms: tuple[str, ...] = ()
+    """Arms to continue with, beside the re-roll; empty takes all but the reference arm."""
+    limit: int | None = Field(default=None, ge=1)
+    """Stored trials at most."""
+    same_seed: bool = False
+    """Ask the model with the stored trial's seed: without a change this reproduces the trial."""
+
+
 class ExperimentConfig(Config):
     """One experiment: models x agents x arms x scenarios x repeats."""
 
@@ -109,6 +166,16 @@ class ExperimentConfig(Config):
     contrasts: tuple[tuple[str, str], ...] = ()
     """Declared (arm, reference) pairs; empty means every arm against the reference arm."""
     primary_metric: Literal["recall", "remediated", "modes_per_trace"] = "recall"
+    pooled: dict[str, tuple[tuple[str, str], ...]] = Field(default_factory=dict)
+    """Name -> (arm, reference) pairs averaged into one declared contrast, such as structural minus prompt."""
+    no_harm_margin: float = Field(default=0.05, gt=0)
+    """Loss in a share that still counts as no harm (TOST)."""
+    stopping: StoppingConfig = StoppingConfig()
+    fork: ForkConfig | None = None
+    """Set for an experiment on stored trials."""
+    planning: PlanningConfig = PlanningConfig()
+    pilot: str | None = None
+    """Run directory whose records supply `plan` with costs and variances."""
     repeats: int = Field(default=3, ge=1)
     seed: int = 0
     budget: BudgetConfig = BudgetConfig()
@@ -130,7 +197,8 @@ class ExperimentConfig(Config):
 
     @model_validator(mode="after")
     def _arms_exist(self) -> ExperimentConfig:
-        named = {self.reference_arm, *(arm for pair in self.contrasts for arm in pair)}
+        pairs = [*self.contrasts, *(pair for pairs in self.pooled.values() for pair in pairs)]
+        named = {self.reference_arm, *(arm for pair in pairs for arm in pair)}
         unknown = sorted(named - self.arms.keys())
         if unknown:
             raise ValueError(f"unknown arm {', '.join(unknown)}; arms are {', '.join(self.arms)}")
@@ -144,10 +212,15 @@ class ExperimentConfig(Config):
 
     def scientific(self) -> dict[str, Any]:
         """The part that determines results: everything but where and how it runs."""
-        places = {"root", "cache_dir"}
-        return self.model_dump(
-            mode="json", exclude={"executor": True, "run_dir": True, "environment": places}
-        )
+        hidden: Any = {
+            "executor": True,
+            "run_dir": True,
+            "planning": True,
+            "pilot": True,
+            "fork": {"run"},
+            "environment": {"root", "cache_dir"},
+        }
+        return self.model_dump(mode="json", exclude=hidden)
 
     def digest(self) -> str:
         """Hash of the part that determines results."""

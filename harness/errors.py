@@ -47,6 +47,7 @@ CAUSES: dict[str, Cause] = {
     "infra_worker_lost": Cause(True, "exclude", "the worker process that ran the trial died"),
     "baseline_unhealthy": Cause(True, "exclude", "the application was not healthy before the injection"),
     "api_error": Cause(True, "exclude", "the model's provider could not be reached or kept failing"),
+    "replay_diverged": Cause(False, "exclude", "a fork could not be brought back to the recorded state"),
     "judge_error": Cause(True, "exclude", "the judge could not be reached or kept failing"),
 }
 """Reason codes of a failed trial. Only infrastructure causes may be excluded from a denominator."""

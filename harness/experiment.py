@@ -7,7 +7,8 @@ same call on the same run directory continues where the last one stopped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +16,11 @@ from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
 from harness.environments import select_scenarios, source_digests
-from harness.errors import ConfigurationError, Problem
-from harness.executors import create_executor
+from harness.errors import CAUSES, ConfigurationError, Problem
+from harness.executors import create_executor, executor_session
 from harness.progress import Progress
 from harness.protocols import Agent, Briefing
-from harness.records import Plan, TrialSpec
+from harness.records import Declaration, Plan, TrialRecord, TrialSpec
 from harness.runner import compose_arms, create_agents, create_models, pairs, preflight
 from harness.store import RunDirectory
 from harness.trial import TrialOutput
@@ -54,19 +55,30 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     return Outcome(run.path, results, len(plan.trials) - len(records) + excluded)
 
 
-def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory) -> None:
-    """Run every planned trial that has no durable record yet."""
-    finished = {record.spec.trial_id for record in run.records()}
-    owed = [spec for spec in plan.trials if spec.trial_id not in finished]
-    if not owed:
-        return
-    with Progress(len(plan.trials), len(finished)) as progress:
+Due = Callable[[Sequence[TrialRecord]], Sequence[TrialSpec]]
+"""Which planned trials are wanted, given the finished ones. It depends on nothing else, so a run resumes."""
 
-        def keep(outputs: Sequence[TrialOutput]) -> None:
-            stored = run.append(outputs) if outputs else []
-            progress.add(stored)
 
-        create_executor(config.executor.kind).execute(config, owed, keep)
+def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due | None = None) -> None:
+    """Run every planned trial that has no durable record yet; with `due`, in batches, until none is wanted."""
+    with ExitStack() as session:
+        while True:
+            records = run.records()
+            finished = {record.spec.trial_id for record in records}
+            wanted = plan.trials if due is None else due(records)
+            owed = [spec for spec in wanted if spec.trial_id not in finished]
+            if not owed:
+                return
+            session.enter_context(executor_session(config.executor))
+            with Progress(len(finished) + len(owed), len(finished)) as progress:
+
+                def keep(outputs: Sequence[TrialOutput], progress: Progress = progress) -> None:
+                    stored = run.append(outputs) if outputs else []
+                    progress.add(stored)
+
+                create_executor(config.executor.kind).execute(config, owed, keep)
+            if due is None:
+                return
 
 
 def build_plan(config: ExperimentConfig) -> Plan:
@@ -86,9 +98,20 @@ def build_plan(config: ExperimentConfig) -> Plan:
         primary_metric=config.primary_metric,
         reference_arm=config.reference_arm,
         contrasts=config.declared_contrasts,
+        declaration=declaration(config),
         trials=tuple(expand(config, scenarios)),
     )
     return plan.model_copy(update={"digest": sha(plan.model_dump_json())})
+
+
+def declaration(config: ExperimentConfig) -> Declaration:
+    """The part of the configuration that says how results will be judged."""
+    return Declaration(
+        pooled=config.pooled,
+        exclusions=tuple(sorted(cause for cause, row in CAUSES.items() if row.grade == "exclude")),
+        stopping=config.stopping.model_dump() if config.stopping.rule != "fixed" else {"rule": "fixed"},
+        no_harm_margin=config.no_harm_margin,
+    )
 
 
 def require_variant(config: ExperimentConfig, scenarios: Sequence[Scenario]) -> None:

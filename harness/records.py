@@ -28,6 +28,17 @@ class Record(BaseModel):
 # --- what is owed -----------------------------------------------------------------------------------
 
 
+class ForkPoint(Record):
+    """Where a fork leaves a stored trial."""
+
+    trial_id: str
+    """The stored trial."""
+    event: int
+    """Event of its trace; the model is asked anew for the turn that led to it."""
+    seed: int
+    """Seed of the model from there on."""
+
+
 class TrialSpec(Record):
     """One trial: the unit that is owed."""
 
@@ -41,6 +52,8 @@ class TrialSpec(Record):
     repeat: int
     seed: int
     """Shared by all arms and models of the same scenario and repeat, so that contrasts are paired."""
+    fork: ForkPoint | None = None
+    """Set for a fork of a stored trial; `arm` is then what it continues with."""
 
 
 # --- what the agent says ----------------------------------------------------------------------------
@@ -230,6 +243,21 @@ class TrialRecord(Record):
 # --- the frozen plan ----------------------------------------------------------------------------------
 
 
+class Declaration(Record):
+    """How the numbers will be judged, beside the primary metric and the contrasts."""
+
+    family: str = "holm over the declared contrasts of all models on the primary metric"
+    """Correction of the primary family."""
+    pooled: dict[str, tuple[tuple[str, str], ...]] = Field(default_factory=dict)
+    """Name -> (arm, reference) pairs that are averaged into one contrast."""
+    exclusions: tuple[str, ...] = ()
+    """Reason codes for which a trial may be left out."""
+    stopping: dict[str, Any] = Field(default_factory=lambda: {"rule": "fixed"})
+    """When trials stop; `fixed`: when every planned trial has run."""
+    no_harm_margin: float = 0.05
+    """Loss in a share that still counts as no harm."""
+
+
 class Plan(Record):
     """What an experiment owes, frozen before the first trial."""
 
@@ -243,6 +271,7 @@ class Plan(Record):
     reference_arm: str
     contrasts: tuple[tuple[str, str], ...]
     """Declared (arm, reference) pairs."""
+    declaration: Declaration = Declaration()
     trials: tuple[TrialSpec, ...]
     digest: str = ""
     """Hash over all other fields."""

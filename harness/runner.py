@@ -7,6 +7,8 @@ Owns: building models, agents, guards and environments from the configuration by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from harness.agents import brings_own_model, create_agent
 from harness.config import ExperimentConfig
@@ -18,6 +20,9 @@ from harness.protocols import Agent, Model
 from harness.records import TrialSpec
 from harness.trial import Setting, TrialOutput, run_trial
 from interventions.registry import Intervention, compose
+
+if TYPE_CHECKING:
+    from harness.forks.runner import ForkRunner
 
 
 class TrialRunner:
@@ -33,8 +38,25 @@ class TrialRunner:
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
         """Run one trial to its record. Raises ConfigurationError where no other trial could work either."""
+        if spec.fork is not None:
+            return await self.forks.run(spec, self)
+        return await run_trial(spec, self.setting(spec))
+
+    @cached_property
+    def forks(self) -> ForkRunner:
+        """What runs forks; reads the stored trials once."""
+        from harness.forks.runner import ForkRunner
+
+        return ForkRunner(self._config)
+
+    def arm(self, name: str) -> Sequence[Intervention]:
+        """The interventions of an arm."""
+        return self._arms[name]
+
+    def setting(self, spec: TrialSpec) -> Setting:
+        """Everything that a trial is made of."""
         arm = self._arms[spec.arm]
-        setting = Setting(
+        return Setting(
             scenario=self._scenarios[spec.scenario],
             environment=self._environment,
             model=self._models[spec.model],
@@ -47,7 +69,6 @@ class TrialRunner:
             max_attempts=self._config.max_attempts,
             ground_truth=self._config.ground_truth,
         )
-        return await run_trial(spec, setting)
 
     async def close(self) -> None:
         """Give back what models hold; before the event loop ends."""

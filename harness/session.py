@@ -132,7 +132,7 @@ class Session:
         sent = await self._fitted(messages, role)
         reply = await self.model.complete(ModelRequest(sent, self.tools(role), self.seed))
         if self.environment.virtual_time:
-            await self.environment.elapse(reply.latency_s)
+            await self.environment.elapse(round(reply.latency_s, 3))  # as recorded, so that replays agree
         self._record_reply(reply, role)
         calls = [self._renamed(call) for call in reply.calls]
         messages.append(assistant_message(reply.text, calls))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness import verbs_itbench
+from harness import verbs_inference, verbs_itbench
 from harness.errors import ConfigurationError, Problem
 from harness.mast import verb as mast
 from harness.mast.calibration import verb as calibration
@@ -16,6 +16,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 SELECTOR = "ids, or all, sre, finops, clean, lite35, tag:NAME, complexity:LEVEL, class:LETTER, fault:ID"
 scenarios_app = typer.Typer(no_args_is_help=True, help="The catalogue of incidents.")
 app.add_typer(scenarios_app, name="scenarios")
+app.command()(verbs_inference.compare)
+app.command()(verbs_inference.fork)
 app.command()(verbs_itbench.score)
 app.command()(verbs_itbench.export)
 scenarios_app.command("import")(verbs_itbench.import_scenarios)

@@ -6,10 +6,11 @@ ray     a few async actors, many trials in flight each; Ray's own retries are of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
-from harness.config import ExperimentConfig
+from harness.config import ExecutorConfig, ExperimentConfig
 from harness.records import TrialSpec
 from harness.trial import TrialOutput
 
@@ -22,6 +23,18 @@ class Executor(Protocol):
 
     def execute(self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished) -> None:
         """Run every owed trial, handing over results as they come."""
+
+
+@contextmanager
+def executor_session(config: ExecutorConfig) -> Iterator[None]:
+    """Keep what several executions in a row can share: one Ray cluster instead of one per batch."""
+    if config.kind != "ray":
+        yield
+        return
+    from harness.executors.ray import session
+
+    with session(config):
+        yield
 
 
 def create_executor(kind: str) -> Executor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
@@ -48,14 +49,21 @@ class RayExecutor:
 
     def execute(self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished) -> None:
         """Run every owed trial on the cluster."""
-        started_here = not ray.is_initialized()
-        if started_here:
-            connect(config.executor)
-        try:
+        with session(config.executor):
             Pool(config, owed).drain(on_finished)
-        finally:
-            if started_here:
-                ray.shutdown()
+
+
+@contextmanager
+def session(settings: ExecutorConfig) -> Iterator[None]:
+    """A connection to Ray; the outermost one opens and closes it."""
+    if ray.is_initialized():
+        yield
+        return
+    connect(settings)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def connect(settings: ExecutorConfig) -> None:

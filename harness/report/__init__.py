@@ -30,14 +30,16 @@ def write_reports(
 
     Each file is replaced in one step. `read_trace` is called for a bounded number of trials. Raises
     ValueError when records contradict the plan, ConfigurationError for an unknown primary metric, OSError."""
+    from harness.report.correction import read_calibration
     from harness.report.html import render_html
     from harness.report.summary import summary
     from harness.report.tables import write_tables
     from harness.statistics import trials_frame
 
-    results = build_results(plan, records)
+    frame = trials_frame(records)
+    results = build_results(plan, records, frame, read_calibration(run_dir))
     write_text(run_dir / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     write_text(run_dir / "summary.md", summary(results))
-    write_tables(run_dir, trials_frame(records))
+    write_tables(run_dir, frame)
     write_text(run_dir / "report.html", render_html(plan, results, records, read_trace))
     return results

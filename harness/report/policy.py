@@ -47,7 +47,7 @@ INFERENCE = {
     "test": f"Sign-flip permutation over scenarios, exact up to {EXACT_UP_TO} non-zero differences, then "
     f"{DRAWS} draws.",
     "family": "Holm over the declared contrasts of all models on the primary metric. Every other p-value is "
-    "exploratory and uncorrected.",
+    "exploratory; beside it stands its Benjamini-Hochberg value over all of them, to be read at q = 0.10.",
 }
 """How uncertainty is measured; printed with the tables."""
 

@@ -8,29 +8,38 @@ same document.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.errors import CAUSES
 from harness.records import Plan, TrialRecord
+from harness.report.analyses import analyses
 from harness.report.answer import answer
 from harness.report.arms import Cell, arm_entry, cells_of
+from harness.report.correction import Calibrations, corrected_modes
+from harness.report.declared import declared
 from harness.report.guards import factorial_entry, false_alarm_entries
 from harness.report.metrics import CONTRASTED, METRICS, UNIT, primary_column, public_name
 from harness.report.policy import INFERENCE, POLICY, RECORDED, SIMULATED
-from harness.statistics import count_trials, holm, scenario_contrast, trials_frame
+from harness.statistics import benjamini_hochberg, count_trials, holm, scenario_contrast, trials_frame
 from harness.statistics.denominators import contrast_bounds
 
 
-def build_results(plan: Plan, records: Sequence[TrialRecord]) -> dict[str, Any]:
-    """All numbers of an experiment.
+def build_results(
+    plan: Plan,
+    records: Sequence[TrialRecord],
+    frame: pd.DataFrame | None = None,
+    calibrations: Calibrations | None = None,
+) -> dict[str, Any]:
+    """All numbers of an experiment; `frame` is the records' table where the caller has it, `calibrations`
+    what is known of the classifier's errors.
 
     Raises ValueError when records contradict the plan (unplanned, recorded twice, scored without a score) and
     ConfigurationError when the primary metric does not exist."""
     primary = primary_column(plan.primary_metric)
-    frame = trials_frame(records)
+    frame = trials_frame(records) if frame is None else frame
     cells = cells_of(plan)
     contrasts = _contrasts(plan, frame, primary)
     simulated = sorted({record.spec.model for record in records if record.simulated})
@@ -49,11 +58,16 @@ def build_results(plan: Plan, records: Sequence[TrialRecord]) -> dict[str, Any]:
         "reasons": _reasons(cells, records),
         "arms": [arm_entry(cell, plan, frame, records) for cell in cells],
         "contrasts": contrasts,
+        "analyses": analyses(plan, frame, primary),
+        "sequential": None,
+        "declared": declared(plan, records, contrasts, 0),
         "false_alarms": false_alarm_entries(plan, records),
         "factorial": factorial_entry(plan, frame, [primary, *(c for c in CONTRASTED if c != primary)]),
         "policy": POLICY if all(record.can_act for record in records) else {**POLICY, "recorded": RECORDED},
         "inference": INFERENCE,
     }
+    if calibrations is not None:
+        results["analyses"]["corrected_modes"] = corrected_modes(plan, frame, calibrations)
     results["answer"] = answer(results)
     return _plain(results)  # type: ignore[no-any-return]
 
@@ -89,20 +103,22 @@ def _contrasts(plan: Plan, frame: pd.DataFrame, primary: str) -> list[dict[str, 
                 entry = {"model": model, "agent": agent, "arm": arm, "reference": reference}
                 entry |= {"metric": public_name(column), "family": family}
                 entries.append(entry | _contrast(of_system, arm, reference, column))
-    _adjust([entry for entry in entries if entry["family"] == "primary"])
+    _adjust([entry for entry in entries if entry["family"] == "primary"], "p_holm", holm)
+    _adjust([entry for entry in entries if entry["family"] != "primary"], "p_bh", benjamini_hochberg)
     return entries
 
 
 def _contrast(frame: pd.DataFrame, arm: str, reference: str, column: str) -> dict[str, Any]:
     bounds = METRICS[column].bounds
-    found = scenario_contrast(frame, arm, reference, column, bounds)
     involved = frame.loc[frame["arm"].isin([arm, reference])]
+    found = scenario_contrast(involved, arm, reference, column, bounds)
     entry: dict[str, Any] = {
         "estimate": found.estimate,
         "low": found.low,
         "high": found.high,
         "p_value": found.p_value,
         "p_holm": None,
+        "p_bh": None,
         "scenarios": found.scenarios,
         "pairs": found.pairs,
         "sd": found.sd,
@@ -116,10 +132,12 @@ def _contrast(frame: pd.DataFrame, arm: str, reference: str, column: str) -> dic
     return entry
 
 
-def _adjust(family: Sequence[dict[str, Any]]) -> None:
+def _adjust(
+    family: Sequence[dict[str, Any]], key: str, correct: Callable[[Sequence[float]], list[float]]
+) -> None:
     tested = [entry for entry in family if entry["p_value"] is not None]
-    for entry, adjusted in zip(tested, holm([entry["p_value"] for entry in tested]), strict=True):
-        entry["p_holm"] = adjusted
+    for entry, adjusted in zip(tested, correct([entry["p_value"] for entry in tested]), strict=True):
+        entry[key] = adjusted
 
 
 def _plain(value: Any) -> Any:

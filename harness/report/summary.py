@@ -23,9 +23,25 @@ def summary(results: Mapping[str, Any]) -> str:
     lines += [_escape(" ".join(results["answer"])), ""]
     lines += ["## Contrasts", "", _contrasts_caption(results), "", *_contrasts(results), ""]
     lines += ["## Arms", "", f"95 % intervals over scenarios; {DENOMINATORS}.", "", *_arms(results), ""]
+    lines += ["## Declared and looked at", "", *_declared(results["declared"]), ""]
     lines += ["## Trials", "", *_denominators(results), ""]
     lines += [f"Plan `{results['plan']['digest']}`."]
     return "\n".join(lines) + "\n"
+
+
+def _declared(entry: Mapping[str, Any]) -> list[str]:
+    before, after = entry["before"], entry["after"]
+    spared = f", {after['spared']} spared by the stopping rule" if after["spared"] else ""
+    lines = [
+        f"Declared: {before['trials']} trials, primary metric {before['primary_metric']}, "
+        f"{len(before['contrasts'])} contrasts per model, {before['family']}, stopping rule "
+        f"{before['stopping']['rule']}. Looked at: {after['trials']} trials{spared}, {after['primary_tests']} "
+        f"primary and {after['exploratory_tests']} exploratory tests.",
+        "",
+    ]
+    return lines + (
+        [f"- Deviation: {text}" for text in entry["deviations"]] or ["No deviation from the plan."]
+    )
 
 
 def _contrasts_caption(results: Mapping[str, Any]) -> str:

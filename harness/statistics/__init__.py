@@ -1,6 +1,8 @@
 """Statistics as pure functions over the trials table. The scenario is the unit of analysis.
 
-Owns: the table's shape, clustered means, scenario-paired contrasts, multiplicity, denominators, pass@k.
+Owns: the table's shape, clustered means, scenario-paired contrasts, multiplicity, denominators, pass@k here;
+in modules of their own matched tests, variance components, counts, misclassification, adjustment, economics,
+balance, interaction, lethality, power and sequential inference.
 Does not own: which numbers a report shows (`harness/report`), where records come from (`harness/store.py`).
 Everything is deterministic: resampling has a fixed seed, and the order of records never matters.
 """
@@ -9,7 +11,7 @@ from harness.statistics.contrasts import Contrast, paired_differences, scenario_
 from harness.statistics.denominators import Denominators, count_trials
 from harness.statistics.frames import trials_frame
 from harness.statistics.means import Estimate, clustered_mean, clustered_share
-from harness.statistics.multiplicity import holm
+from harness.statistics.multiplicity import benjamini_hochberg, holm
 from harness.statistics.passk import pass_at_k, pass_hat_k, reliability
 from harness.statistics.resampling import bca_interval, sign_flip_p
 
@@ -18,6 +20,7 @@ __all__ = [
     "Denominators",
     "Estimate",
     "bca_interval",
+    "benjamini_hochberg",
     "clustered_mean",
     "clustered_share",
     "count_trials",

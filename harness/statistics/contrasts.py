@@ -68,12 +68,13 @@ def _values(
     frame: pd.DataFrame, arm: str, metric: str, excluded_as: float | None
 ) -> dict[tuple[str, int, int], float]:
     """The metric's value by scenario, repeat and seed. Plain Python: small joins are slow in pandas."""
-    names = ("arm", "scenario", "repeat", "seed", "excluded", metric)
+    rows = np.flatnonzero(frame["arm"].to_numpy() == arm)
+    names = ("scenario", "repeat", "seed", "excluded", metric)
     values: dict[tuple[str, int, int], float] = {}
-    for name, scenario, repeat, seed, excluded, value in zip(
-        *(frame[c].tolist() for c in names), strict=True
+    for scenario, repeat, seed, excluded, value in zip(
+        *(frame[c].to_numpy()[rows].tolist() for c in names), strict=True
     ):
-        if name != arm or (excluded and excluded_as is None):
+        if excluded and excluded_as is None:
             continue
         value = excluded_as if excluded else value
         if value is None or math.isnan(value):

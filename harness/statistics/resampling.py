@@ -6,6 +6,7 @@ Owns: the two procedures and their edge cases. Does not own: how differences com
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -116,13 +117,19 @@ def _signed_sums(d: Floats) -> Floats:
 
 
 def _sampled(d: Floats, reached: float, draws: int, seed: int) -> float:
-    rng = np.random.default_rng(seed)
     hits = 0
-    for start in range(0, draws, 10_000):
-        size = (min(10_000, draws - start), len(d))
-        signs = 2.0 * rng.integers(0, 2, size=size, dtype=np.int8) - 1.0
-        hits += int(np.count_nonzero(np.abs(signs @ d) >= reached))
+    for coins in _coins(len(d), draws, seed):
+        hits += int(np.count_nonzero(np.abs((2.0 * coins - 1.0) @ d) >= reached))
     return (1 + hits) / (1 + draws)
+
+
+@lru_cache(maxsize=2)
+def _coins(count: int, draws: int, seed: int) -> tuple[NDArray[np.int8], ...]:
+    """Random sign patterns in blocks. A report tests many contrasts of equally many scenarios, and drawing
+    the patterns takes most of the time."""
+    rng = np.random.default_rng(seed)
+    sizes = [min(10_000, draws - start) for start in range(0, draws, 10_000)]
+    return tuple(rng.integers(0, 2, size=(size, count), dtype=np.int8) for size in sizes)
 
 
 def _tolerance(d: Floats) -> float:

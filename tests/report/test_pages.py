@@ -162,7 +162,7 @@ def test_text_in_the_summary_stays_in_its_cell() -> None:
 
 def test_simulated_numbers_say_so_everywhere(usual: str) -> None:
     results = build_results(*handmade())
-    assert usual.count('class="banner" role="note"') == 7
+    assert usual.count('class="banner" role="note"') == 8
     assert usual.count("(simulated), react: ") >= 6
     assert "**Simulated.**" in summary(results)
     assert "SIMULATED" in printed(results)

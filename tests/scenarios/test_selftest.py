@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from harness import cli, validation
 from harness.cluster import Cluster
-from harness.environments.simulated import alerts
+from harness.environments.simulated import alerts, signals
 from harness.environments.simulated.environment import SimulatedEnvironment
 from harness.validation import check as report_on
 from harness.validation import validate
@@ -24,9 +25,14 @@ SERVICE_PORT = "modified-target-port-kubernetes-service"
 
 
 @pytest.fixture
-def fresh_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that was prepared while the code was whole is used again."""
+def fresh_incidents(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing that was prepared while the code was whole is used again, nor the other way round."""
     monkeypatch.setattr(SimulatedEnvironment, "_prepared", type(SimulatedEnvironment._prepared)())
+    for remembered in (signals.signals_of, signals.differences):
+        remembered.cache_clear()
+    yield
+    for remembered in (signals.signals_of, signals.differences):
+        remembered.cache_clear()
 
 
 def changed(played: Scenario, **fields: Any) -> Scenario:

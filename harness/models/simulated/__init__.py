@@ -4,7 +4,8 @@
     beliefs                alerts, causes, what was tested, changed and forgotten
     policy, remedies       the competent next step
     temper, directives     whether a failure happens; standing instructions lower it, but only by being read
-    failures, feedback     what a failure looks like; what a refusal asks for
+    failures, feedback     what a failure looks like; what a refused submission asks for
+    rebuffs                what the refusal of any other call asks for
     answer                 the submission
 
 It receives messages, tool schemas and a seed, and nothing else. A reply depends on these alone. What is planted

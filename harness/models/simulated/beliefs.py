@@ -137,7 +137,7 @@ def form_beliefs(transcript: Transcript, temper: Temper) -> Beliefs:
 
 def _forgotten(transcript: Transcript, temper: Temper) -> set[int]:
     """Results outside the context window, and the latest few before each lapse of memory up to now."""
-    lost = {call.index for call in transcript.calls if not call.readable}
+    lost = {call.index for call in transcript.calls if not call.readable or call.trimmed}
     for turn in range(FIRST_LAPSE, transcript.turn + 1):
         if temper.gives_in("lose_history", turn, turn):
             lost.update(call.index for call in transcript.calls if turn - LAPSE_TURNS <= call.turn < turn)
@@ -156,8 +156,7 @@ def _count_slip(call: Call, beliefs: Beliefs, succeeded: set[tuple[str, str]]) -
     if call.changes:
         succeeded.clear()
     repeated = call.key in succeeded
-    failed = call.result is not None and not call.ok and call.name != "submit"
-    beliefs.slips += repeated or failed or call.name in DETOUR_TOOLS
+    beliefs.slips += repeated or call.failed or call.name in DETOUR_TOOLS
     if call.ok and call.name != "wait":
         succeeded.add(call.key)
 

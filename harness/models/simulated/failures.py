@@ -16,6 +16,7 @@ from harness.models.simulated.beliefs import DETOUR_TOOLS, FIRST_LAPSE, Beliefs,
 from harness.models.simulated.dice import pick
 from harness.models.simulated.feedback import Demand, understand
 from harness.models.simulated.policy import Step, claimed_entities, demanded_step, next_step, still_firing
+from harness.models.simulated.rebuffs import reaction
 from harness.models.simulated.teamwork import PASSING_ON
 from harness.models.simulated.temper import Temper
 from harness.models.simulated.transcript import Call
@@ -41,7 +42,7 @@ class Failing:
 
     def step(self) -> Step:
         """What the model does on this turn."""
-        step = self._after_a_refusal() or self._episode()
+        step = self._after_a_refusal() or self._after_a_rebuff() or self._episode()
         return self._with_lapse(step or self._deviate(self._competent()))
 
     # --- refusals -----------------------------------------------------------------------------------------
@@ -59,6 +60,11 @@ class Failing:
         if self._gives_in("fake_verification"):
             return self._submission(answer, self._fake(answer))
         return self._submission(answer, ())
+
+    def _after_a_rebuff(self) -> Step | None:
+        """What the refusal of a call asks for, if the model goes along with it."""
+        step = reaction(self.beliefs, self.temper, self.tools)
+        return self._finish(early=False) if step is not None and step.phase == "submit" else step
 
     def _competent(self) -> Step:
         """The next step without any failure but those of leaving out whole phases."""

@@ -21,6 +21,8 @@ Phase = Literal["survey", "test", "act", "recheck", "submit"]
 WAITS = (300, 240, 180, 120)
 """Seconds to wait before each new look at the alerts: their windows are minutes long."""
 MOST_CAUSES = 3
+MOST_REFUSALS = 3
+"""Refusals of one change after which it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +180,11 @@ def _open(beliefs: Beliefs, name: str, args: dict[str, Any]) -> bool:
 
 
 def _tried(beliefs: Beliefs, name: str, args: dict[str, Any]) -> bool:
-    return any(
-        call.name == name and call.args == args for call in beliefs.calls if call.name in (*MUTATING, "wait")
-    )
+    """It was made, or refused so often that it is given up."""
+    if name not in (*MUTATING, "wait"):
+        return False
+    same = [call for call in beliefs.calls if call.name == name and call.args == args]
+    return any(not call.refused for call in same) or len(same) >= MOST_REFUSALS
 
 
 def _reason(name: str, beliefs: Beliefs) -> str:

@@ -56,6 +56,7 @@ class Temper:
         self.slips = 0
         """Visible slips so far; set once the transcript was read."""
         self._written = _written(transcript.instructions)
+        self._answered = _written(transcript.feedback)
 
     def gives_in(self, failing: str, ordinal: int | str, turn: int | None = None) -> bool:
         """Whether it commits a failure at this opportunity; always the same for the same arguments."""
@@ -71,19 +72,30 @@ class Temper:
             return False
         return not self._heeds(failing, ordinal, self.turn if turn is None else turn)
 
-    def acts_on_feedback(self, refusals: int) -> bool:
+    def acts_on_feedback(self, refusals: int | str) -> bool:
         """Whether it does what the latest concrete refusal asks for."""
         return draw(self.seed, "act_on_feedback", refusals) < self.config.compliance_feedback
 
     def _heeds(self, failing: str, ordinal: int | str, turn: int) -> bool:
-        written = [
-            self._written[kind] for kind in ANTIDOTES[failing] if self._written.get(kind, turn + 1) <= turn
-        ]
-        if not written:
+        told, answered = self._age(self._written, failing, turn), self._age(self._answered, failing, turn)
+        if told is not None:
+            heeded = self.config.compliance_prompt * self._faded(told)
+            if draw(self.seed, f"heed:{failing}", ordinal) < heeded:
+                return True
+        if answered is None:
             return False
-        age = turn - max(written)
-        heeded: float = self.config.compliance_prompt * 0.5 ** (age / self.config.compliance_halflife_turns)
-        return draw(self.seed, f"heed:{failing}", ordinal) < heeded
+        heeded = self.config.compliance_feedback * self._faded(answered)
+        return draw(self.seed, f"feedback:{failing}", turn - answered) < heeded
+
+    def _faded(self, age: int) -> float:
+        remaining: float = 0.5 ** (age / self.config.compliance_halflife_turns)
+        return remaining
+
+    @staticmethod
+    def _age(written: dict[str, int], failing: str, turn: int) -> int | None:
+        """Turns since the newest words against a failure; None where there are none yet."""
+        turns = [written[kind] for kind in ANTIDOTES[failing] if written.get(kind, turn + 1) <= turn]
+        return turn - max(turns) if turns else None
 
 
 def _written(instructions: list[tuple[int, str]]) -> dict[str, int]:

@@ -19,6 +19,12 @@ from harness.protocols import Message
 CHARS_PER_TOKEN = 4
 _PREFIX = re.compile(r"\[(c\d+)\]\s*")
 _DECODER = json.JSONDecoder()
+_TRIMMED = re.compile(r"\((?:left out|omitted|trimmed)\b|\((?:compacted|truncated|shortened)\)\s*\Z")
+_REFUSED = re.compile(
+    r"\A\W*(?:call )?(?:not (?:run|accepted|executed|allowed|permitted)|refused|denied|blocked)\b", re.I
+)
+TOLD = frozenset({"ask_operator", "declare_assumption", "state_intent"})
+"""Tools that tell somebody something and are answered in words."""
 MUTATING = frozenset(
     {
         "patch_object",
@@ -64,6 +70,23 @@ class Call:
         return self.result is not None and self.result.data is not None
 
     @property
+    def trimmed(self) -> bool:
+        """Its result was shortened or taken out of the conversation."""
+        return self.result is not None and not self.ok and bool(_TRIMMED.search(self.result.notice))
+
+    @property
+    def refused(self) -> bool:
+        """It was not carried out, and the result says why. Refused submissions are another matter."""
+        answered = self.result is not None and not self.ok and self.name != "submit"
+        return answered and self.result is not None and bool(_REFUSED.search(self.result.notice))
+
+    @property
+    def failed(self) -> bool:
+        """It was carried out and went wrong."""
+        answered = self.result is not None and not self.ok and self.name not in TOLD and self.name != "submit"
+        return answered and not self.trimmed and not self.refused
+
+    @property
     def key(self) -> tuple[str, str]:
         """Equal for identical calls."""
         return (self.name, self.arguments)
@@ -83,6 +106,8 @@ class Transcript:
     """Answers that the model has given."""
     instructions: list[tuple[int, str]] = field(default_factory=list)
     """(turn, text) of what others told the model: system prompt, task, messages, notices beside results."""
+    feedback: list[tuple[int, str]] = field(default_factory=list)
+    """(turn, text) of what came back about a call of the model's own: notices beside results, and refusals."""
     task: str = ""
     first_said: str = ""
     tokens: int = 0
@@ -130,8 +155,7 @@ def read_transcript(messages: Sequence[Message], context_tokens: int) -> Transcr
             call = open_calls.get(message.get("tool_call_id", ""))
             if call is not None:
                 call.content, call.result = content, parse_result(content)
-                if call.result.notice and call.result.data is not None:
-                    transcript.instructions.append((transcript.turn, call.result.notice))
+                _note_words(call, call.result, transcript)
         else:
             transcript.instructions.append((transcript.turn, content))
             if role == "user" and not transcript.task:
@@ -140,6 +164,15 @@ def read_transcript(messages: Sequence[Message], context_tokens: int) -> Transcr
     transcript.tokens = characters // CHARS_PER_TOKEN
     _forget_what_does_not_fit(transcript, context_tokens)
     return transcript
+
+
+def _note_words(call: Call, result: Result, transcript: Transcript) -> None:
+    """Keep what a result says beside or instead of its data."""
+    if call.ok and result.notice:
+        transcript.instructions.append((transcript.turn, result.notice))
+    if (call.ok and result.notice) or call.refused:
+        transcript.feedback.append((transcript.turn, result.notice))
+    transcript.unread += call.trimmed
 
 
 def _read_answer(message: Message, said: str, transcript: Transcript, open_calls: dict[str, Call]) -> int:
