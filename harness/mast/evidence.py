@@ -86,7 +86,11 @@ def citations(text: str) -> list[str]:
 
 def answered(call: Call) -> bool:
     """Whether the call gave an answer: it succeeded, or said that the object does not exist."""
-    return call.ok or (call.result is not None and call.result.executed and "not found" in call.text[:300])
+    return (
+        call.ok
+        or call.known_again
+        or (call.result is not None and call.result.executed and "not found" in call.text[:300])
+    )
 
 
 def firing(call: Call) -> frozenset[FiringAlert] | None:

@@ -18,6 +18,7 @@ import msgspec
 from harness.trace import (
     AgentMessage,
     AssistantMessage,
+    ContextReduced,
     Ended,
     Event,
     Final,
@@ -48,6 +49,8 @@ class Call:
         self.event = event
         self.turn = turn
         self.result: ToolResult | None = None
+        self.annotated = False
+        """A guard added words of its own to the result."""
 
     @property
     def i(self) -> int:
@@ -66,8 +69,13 @@ class Call:
 
     @property
     def denied(self) -> bool:
-        """A guard answered instead of the tool."""
+        """A guard answered instead of the tool: it refused, or gave a known result again."""
         return self.result is not None and not self.result.executed
+
+    @property
+    def known_again(self) -> bool:
+        """A guard gave a known result again."""
+        return self.denied and self.result is not None and self.result.ok
 
     @property
     def changed(self) -> bool:
@@ -81,11 +89,13 @@ class Call:
 
     @cached_property
     def text(self) -> str:
-        """The result without the call ids before it; empty when there is none."""
+        """The tool's result without call ids before it and a guard's words after it; empty when there is none."""
         if self.result is None:
             return ""
         ids = _CALL_IDS.match(self.result.text)
-        return self.result.text[ids.end() :] if ids else self.result.text
+        text = self.result.text[ids.end() :] if ids else self.result.text
+        added = (self.annotated or self.known_again) and text.startswith("{")
+        return text.split("\n", 1)[0] if added else text  # the tools' JSON has no line breaks
 
     @cached_property
     def args_text(self) -> str:
@@ -131,8 +141,10 @@ class TraceView:
     instructions: list[SystemMessage] = field(default_factory=list)
     handoffs: list[AgentMessage | PhaseChange] = field(default_factory=list)
     """What one role of a team told another, or a model at the end of a phase."""
-    cuts: list[GuardFired] = field(default_factory=list)
-    """Where messages were rewritten before the model read them: a compaction or a cut of the context."""
+    cuts: list[ContextReduced] = field(default_factory=list)
+    """Where results went out of the model's sight, by its window or by a compaction."""
+    concluded: GuardFired | None = None
+    """A guard ended the attempt with an answer of its own making."""
     turns: int = 0
     silent_tail: int = 0
     """Turns at the end of the trace in which the model called no tool."""
@@ -169,12 +181,21 @@ class TraceView:
                 self.instructions.append(event)
             case AgentMessage() | PhaseChange():
                 self.handoffs.append(event)
-            case GuardFired(on="model_call", ruling="rewrite"):
+            case ContextReduced():
                 self.cuts.append(event)
+            case GuardFired():
+                self._take_ruling(event)
             case Final():
                 self.final = Answer(event, event.submission)
             case Ended():
                 self.ended = event
+
+    def _take_ruling(self, event: GuardFired) -> None:
+        call = self.by_id.get(event.call_id)
+        if event.ruling == "rewrite" and event.on == "tool_result" and call is not None:
+            call.annotated = True
+        elif event.ruling == "conclude":
+            self.concluded = event
 
     def _take_call(self, event: ToolCall) -> None:
         self.silent_tail = 0
@@ -193,13 +214,14 @@ class TraceView:
     @cached_property
     def answers(self) -> list[TraceView]:
         """The trace as it stood at each submission that can be read, refused ones included, the accepted one
-        last: an attempt counts, or a guard could win by refusing the symptom."""
+        last: an attempt counts, or a guard could win by refusing the symptom. An answer that a guard made is not the
+        agent's."""
         refused = [
             view
             for call in self.submissions
             if call.result is not None and not call.ok and (view := self._as_of(call)) is not None
         ]
-        return [*refused, self] if self.final else refused
+        return [*refused, self] if self.final and not self.concluded else refused
 
     def _as_of(self, submit: Call) -> TraceView | None:
         submission = submission_of(submit.event.args)

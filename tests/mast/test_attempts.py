@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
-from trace_builder import FIRING, Builder, alerts, answer, investigated, labels, remediated
+from trace_builder import (
+    ERRORS,
+    FIRING,
+    Builder,
+    alerts,
+    answer,
+    clean,
+    investigated,
+    labels,
+    remediated,
+    renumber,
+    with_result,
+)
 
 from harness.mast.spans import text_of
 from harness.records import Label
 from harness.statistics import trials_frame
 from harness.statistics.frames import count_modes
-from harness.trace import Event
+from harness.trace import Event, Final, GuardFired, ToolResult
 from tests.report.factory import record
 
 V32, V33 = "no_or_incomplete_verification", "incorrect_verification"
@@ -105,3 +119,55 @@ def test_the_quote_of_a_refused_answer_stands_in_the_call(by_guard: bool) -> Non
     span = labels(events)[V33].spans[0]
     assert span.quote == "c77"
     assert span.quote in text_of(events[span.events[0]])
+
+
+# --- what guards do must not be taken for what the agent or a tool did ---------------------------------
+
+
+def guard(built: Builder, **fields: Any) -> Builder:
+    built.events.append(GuardFired(i=len(built.events), guard="g", **fields))
+    return built
+
+
+def with_notice(events: list[Event], call_id: str) -> list[Event]:
+    """A guard wrote a line below a result; the ruling comes between call and result."""
+    edited: list[Event] = []
+    for event in events:
+        if isinstance(event, ToolResult) and event.call_id == call_id:
+            edited.append(GuardFired(guard="g", ruling="rewrite", on="tool_result", call_id=call_id))
+            event = msgspec.structs.replace(
+                event, text=event.text + "\nEstablished: otel-demo/Deployment/email."
+            )
+        edited.append(event)
+    return renumber(edited)
+
+
+def test_words_that_a_guard_adds_to_results_change_no_label() -> None:
+    plain = {slug: (found.present, found.basis) for slug, found in labels(clean()).items()}
+    for call_id in ("c1", "c4", "c8"):
+        noted = labels(with_notice(clean(), call_id))
+        assert {slug: (found.present, found.basis) for slug, found in noted.items()} == plain
+
+
+def test_a_known_result_that_a_guard_gave_again_is_a_repetition_and_can_be_cited() -> None:
+    args = {"pod": "shipping-6f9c8d7b5d-x2x4z", "namespace": "otel-demo"}
+    text = json.dumps(ERRORS, separators=(",", ":")) + "\nYou have this result already."
+    built = remediated().turn().call("kubectl_logs", args, text, executed=False)
+    done = answer()
+    done["diagnosis"]["entities"][0]["evidence"] = "[c9]"
+    events = built.submit(done).events
+    assert said(events, V33) == ("absent", False)
+    found = with_result(
+        investigated().turn().call("kubectl_logs", args, text, executed=False).events, "c6", text
+    )
+    assert labels(found)["step_repetition"].present == "present"
+
+
+def test_an_answer_that_a_guard_made_is_not_the_agents() -> None:
+    built = guard(investigated().turn(), ruling="conclude", on="model_call")
+    built.events.append(Final(i=len(built.events), submission=FALSE, forced=True))
+    events = built.end("submitted").events
+    assert said(events, "unaware_termination") == ("present", True)
+    assert said(events, V33) == ("not_applicable", False)
+    assert said(events, "premature_termination") == ("not_applicable", False)
+    assert said(events, "disobey_task") == ("absent", False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -40,7 +42,7 @@ from harness.mast.detectors import (
     verification,
     withholding,
 )
-from harness.mast.taxonomy import EXTENSIONS, MODES
+from harness.mast.taxonomy import EXTENSIONS, MODES, taxonomy
 from harness.records import Label, PlantedFailure, TrialRecord
 from harness.runner import TrialRunner
 from harness.trace import Event, decode
@@ -221,6 +223,18 @@ def test_the_document_carries_what_a_correction_needs() -> None:
     assert row["sensitivity"]["low"] < 0.95 < row["sensitivity"]["high"]
     assert document["modes"]["withholding"]["status"] == "not validated"
     assert "| derailment | decides | 0.95" in table(counted(tp=19, fn=1, tn=99, fp=1))
+
+
+def test_the_stored_calibration_is_of_this_taxonomy_and_large_enough() -> None:
+    stored = json.loads((files("harness.mast.calibration") / "calibration.json").read_text(encoding="utf-8"))
+    assert stored["taxonomy"] == taxonomy().hash
+    assert stored["traces"] >= 2000
+    assert set(stored["modes"]) == {*MODES, *EXTENSIONS}
+    for row in stored["modes"].values():
+        assert row["status"] in ("decides", "proposes")
+        if row["status"] == "decides":
+            assert row["sensitivity"]["estimate"] >= 0.9
+            assert row["specificity"]["estimate"] >= 0.95
 
 
 def test_labels_without_a_decision_are_counted_apart() -> None:

@@ -26,7 +26,7 @@ from harness.mast.classify import classify
 from harness.mast.detectors import DETECTORS
 from harness.mast.view import IMPORTED, TraceView
 from harness.records import Label
-from harness.trace import AgentMessage, Event, GuardFired, SystemMessage, ToolCall
+from harness.trace import AgentMessage, ContextReduced, Event, SystemMessage, ToolCall
 
 
 def of(slug: str, built: Builder | list[Event]) -> Label:
@@ -104,16 +104,17 @@ def test_a_phase_that_refused_a_call_shows_the_attempt() -> None:
 # --- history_loss ---------------------------------------------------------------------------------------
 
 
-def again_after(cut: bool) -> Builder:
+def again_after(*unseen: str) -> Builder:
     built = investigated()
-    if cut:
-        add(built, GuardFired(guard="g", ruling="rewrite", on="model_call"))
+    if unseen:
+        add(built, ContextReduced(call_ids=list(unseen), by="window", tokens_before=9, tokens_after=1))
     return built.turn().call("k8s_spec_change_analysis", {"k8_object_name": SHIPPING}, CHANGES)
 
 
-def test_what_is_fetched_again_after_a_cut_was_lost() -> None:
-    assert said("history_loss", again_after(cut=True)) == ("present", "decides")
-    assert said("history_loss", again_after(cut=False)) == ("absent", "proposes")
+def test_what_is_read_again_once_it_is_out_of_sight_was_lost() -> None:
+    assert said("history_loss", again_after("c2", "c4")) == ("present", "decides")
+    assert said("history_loss", again_after("c2")) == ("absent", "decides")
+    assert said("history_loss", again_after()) == ("absent", "proposes")
 
 
 def test_a_read_repeated_from_far_back_or_denied_is_proposed() -> None:

@@ -21,7 +21,16 @@ from harness.mast.calibration.surgery import (
     submit_at,
 )
 from harness.mast.view import SUBMIT, WAIT, Call, TraceView
-from harness.trace import AssistantMessage, Ended, GuardFired, ModelCall, SystemMessage, ToolCall, UserMessage
+from harness.trace import (
+    AssistantMessage,
+    ContextReduced,
+    Ended,
+    Event,
+    ModelCall,
+    SystemMessage,
+    ToolCall,
+    UserMessage,
+)
 
 # --- system design --------------------------------------------------------------------------------------
 
@@ -107,20 +116,22 @@ def repeated_after_wait(events: Events) -> Events | None:
 
 
 def cut_then_again(events: Events) -> Events | None:
-    """The context is cut, and what was read is read again."""
+    """A result goes out of sight and is read again."""
     call = first_read(events)
     if call is None:
         return None
-    cut = GuardFired(guard="compaction", ruling="rewrite", on="model_call")
     again = step("c901", call.name, dict(call.event.args), call.text)
-    return inserted(events, submit_at(events), [cut, *again])
+    return inserted(events, submit_at(events), [_out_of_sight(call), *again])
 
 
-def cut(events: Events) -> Events:
-    """The context is cut, and nothing is lost."""
-    return inserted(
-        events, submit_at(events), [GuardFired(guard="compaction", ruling="rewrite", on="model_call")]
-    )
+def cut(events: Events) -> Events | None:
+    """A result goes out of sight, and nothing is lost."""
+    call = first_read(events)
+    return None if call is None else inserted(events, submit_at(events), [_out_of_sight(call)])
+
+
+def _out_of_sight(call: Call) -> Event:
+    return ContextReduced(call_ids=[call.event.call_id], by="window", tokens_before=9000, tokens_after=4000)
 
 
 def out_of_budget(events: Events) -> Events:

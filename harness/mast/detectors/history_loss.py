@@ -1,7 +1,7 @@
 """MAST 1.4, loss of conversation history: facts that were established vanish (facts/mast.md 1.3).
 
-Decides, where the context was cut (a recorded rewrite of the messages): a read that had succeeded before the cut
-is made again after it with nothing changed in between.
+Decides, where results went out of the model's sight (recorded by the harness, by the window or a compaction): one of
+them is read again afterwards with nothing changed in between.
 Proposes, for a judge: the agent says that it does not have, or has not looked at, what an earlier read showed it;
 or a read from many turns ago is made again. Without any of these it proposes absence: what a model forgets
 silently leaves no mark in a trace.
@@ -44,7 +44,7 @@ def detect(view: TraceView) -> tuple[Label, ...]:
 
 def _lost_at_a_cut(view: TraceView) -> Iterator[Finding]:
     for first, again in redundant(view) if view.cuts else ():
-        if any(first.i < cut.i < again.i for cut in view.cuts):
+        if any(first.event.call_id in cut.call_ids and cut.i < again.i for cut in view.cuts):
             where = span(again.event, also=[first.event])
             yield Finding(f"{again.name} is made again after the context was cut", where)
 

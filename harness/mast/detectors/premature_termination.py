@@ -47,7 +47,9 @@ def detect(view: TraceView) -> tuple[Label, ...]:
 
 
 def _without_answer(view: TraceView) -> Label:
-    assert view.ended is not None
+    if view.ended is None or view.concluded is not None:
+        note = "ended by a guard, not by the agent"
+        return label("premature_termination", "not_applicable", "premature_termination", note=note)
     if view.ended.how in EMPTY and view.silent_tail < MIN_SILENT:
         spans = [span(view.ended)]
         return label(

@@ -1,11 +1,12 @@
 """MAST 1.5, unaware of termination conditions: the agent runs on (facts/mast.md 1.3).
 
-Decides: the attempt ended by a budget, by a guard's stop or by empty turns instead of an answer; or it was answered
-late: after the answer was complete, and shown to be so, more than a quarter of the calls and at least five brought
-nothing that the answer uses; looked at for every attempted answer, since a refusal undoes no lost time. Complete
-means: all contributing factors suspected and, if ever, tested, the last change made, every call cited for a
-contributing factor or for the resolution made (or one that asked the same before). Shown means: the agent said that
-it had concluded, or after its change it read clean alerts, or read alerts for the last time.
+Decides: the attempt ended by a budget, by a guard's stop, by an answer that a guard made for the agent (counted, and
+repaired) or by empty turns; or it was answered late: after the answer was complete, and shown to be so, more than a
+quarter of the calls and at least five brought nothing that the answer uses; looked at for every attempted answer,
+since a refusal undoes no lost time. Complete means: all contributing factors suspected and, if ever, tested, the last
+change made, every call cited for a contributing factor or for the resolution made (or one that asked the same
+before). Shown means: the agent said that it had concluded, or after its change it read clean alerts, or read alerts
+for the last time.
 Blind spots: an agent that neither concludes in words nor acts; a long search for a second cause, after
 the last look at the alerts, that leaves no trace in the answer looks like running on; rewrites of an
 answer.
@@ -36,6 +37,10 @@ _CONCLUDED = re.compile(
 
 def detect(view: TraceView) -> tuple[Label, ...]:
     """One label; not applicable when something else than the agent ended the attempt."""
+    if view.concluded is not None and view.final is not None:
+        note = "a guard ended the work with an answer of its own"
+        spans = [span(view.final, also=[view.concluded])]
+        return (label("unaware_termination", "present", "unaware_termination", spans, note, repaired=True),)
     if view.final is not None:
         runs = [_overrun(answer) for answer in view.answers]
         return (max(runs, key=lambda run: (run.present == "present", run.value or 0.0)),)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from harness.agents.prompts import system_prompt
 from harness.mast.spans import text_of
-from harness.trace import Ended, Event, GuardFired, ModelCall, SystemMessage, ToolResult
+from harness.trace import ContextReduced, Ended, Event, GuardFired, ModelCall, SystemMessage, ToolResult
 
 REVIEWER = "the reviewer"
 _MEASURED = "stopped_by_guard"
@@ -39,6 +39,8 @@ def script(events: Iterable[Event]) -> list[Line]:
         if isinstance(event, ModelCall | GuardFired):
             continue
         text = _shared(event) if isinstance(event, SystemMessage) else text_of(event)
+        if isinstance(event, ContextReduced):
+            text = f"results {', '.join(event.call_ids)} are no longer read in full"
         if isinstance(event, Ended):
             text = "stopped from outside" if event.how == _MEASURED else event.how
         lines.append(Line(event.i, _head(event, team), hide.sub(REVIEWER, text) if hide else text))
@@ -48,7 +50,8 @@ def script(events: Iterable[Event]) -> list[Line]:
 def _shared(event: SystemMessage) -> str:
     """The system prompt without what an arm added to it."""
     base = system_prompt()
-    return base if event.text.startswith(base) else event.text
+    text = base if event.text.startswith(base) else event.text
+    return text if event.tools is None else f"{text}\nTools of this role: {', '.join(event.tools)}"
 
 
 def _head(event: Event, team: bool) -> str:
