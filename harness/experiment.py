@@ -44,7 +44,7 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     run = RunDirectory(run_dir(config))
     run.open_for_writing(plan)
     try:
-        run_owed(config, plan, run)
+        run_owed(config, plan, run, stopping_rule(config, plan))
         from harness.report import write_reports  # pandas and matplotlib: not before trials have run
 
         records = run.records()
@@ -52,11 +52,20 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     finally:
         run.close()
     excluded = sum(record.status == "excluded" for record in records)
-    return Outcome(run.path, results, len(plan.trials) - len(records) + excluded)
+    return Outcome(run.path, results, results["denominators"]["owed"] + excluded)
 
 
 Due = Callable[[Sequence[TrialRecord]], Sequence[TrialSpec]]
 """Which planned trials are wanted, given the finished ones. It depends on nothing else, so a run resumes."""
+
+
+def stopping_rule(config: ExperimentConfig, plan: Plan) -> Due | None:
+    """Which planned trials are wanted as records come in; None under a fixed design: all of them."""
+    if config.stopping.rule == "fixed":
+        return None
+    from harness.sequential import due_of  # pandas: not where nobody needs it
+
+    return due_of(plan)
 
 
 def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due | None = None) -> None:

@@ -17,7 +17,7 @@ MARKS = {
     "none": ("○", "recall 0"),
     "failed": ("✕", "failed, counts as zero"),
     "excluded": ("–", "excluded"),
-    "owed": ("·", "owed"),
+    "owed": ("·", "owed or spared"),
 }
 """Outcome of a run -> its mark and what it means."""
 

@@ -51,5 +51,11 @@ INFERENCE = {
 }
 """How uncertainty is measured; printed with the tables."""
 
+STOPPED = (
+    "Trials stopped by a sequential rule: its decisions and confidence sequences hold although it looked many times. "
+    "The other intervals and p-values of contrasts take the sample as fixed, and read alone are too optimistic."
+)
+"""Printed with the tables of a sequential experiment."""
+
 DENOMINATORS = "n = scored + failed; excluded and owed trials are left out"
 """The denominator policy in one line, for captions."""

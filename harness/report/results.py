@@ -8,7 +8,7 @@ same document.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,7 +22,8 @@ from harness.report.correction import Calibrations, corrected_modes
 from harness.report.declared import declared
 from harness.report.guards import factorial_entry, false_alarm_entries
 from harness.report.metrics import CONTRASTED, METRICS, UNIT, primary_column, public_name
-from harness.report.policy import INFERENCE, POLICY, RECORDED, SIMULATED
+from harness.report.policy import INFERENCE, POLICY, RECORDED, SIMULATED, STOPPED
+from harness.report.stopping import stopping_entry
 from harness.statistics import benjamini_hochberg, count_trials, holm, scenario_contrast, trials_frame
 from harness.statistics.denominators import contrast_bounds
 
@@ -39,6 +40,7 @@ def build_results(
     Raises ValueError when records contradict the plan (unplanned, recorded twice, scored without a score) and
     ConfigurationError when the primary metric does not exist."""
     primary = primary_column(plan.primary_metric)
+    sequential, spared = stopping_entry(plan, records)
     frame = trials_frame(records) if frame is None else frame
     cells = cells_of(plan)
     contrasts = _contrasts(plan, frame, primary)
@@ -53,18 +55,18 @@ def build_results(
         "primary_metric": plan.primary_metric,
         "reference_arm": plan.reference_arm,
         "plan": {"digest": plan.digest, "hashes": dict(sorted(plan.hashes.items()))},
-        "denominators": count_trials(plan.trials, records).as_dict(),
-        "denominators_by_arm": [_cell_denominators(cell, plan, records) for cell in cells],
+        "denominators": count_trials(plan.trials, records, spared).as_dict(),
+        "denominators_by_arm": [_cell_denominators(cell, plan, records, spared) for cell in cells],
         "reasons": _reasons(cells, records),
         "arms": [arm_entry(cell, plan, frame, records) for cell in cells],
         "contrasts": contrasts,
         "analyses": analyses(plan, frame, primary),
-        "sequential": None,
-        "declared": declared(plan, records, contrasts, 0),
+        "sequential": sequential,
+        "declared": declared(plan, records, contrasts, len(spared)),
         "false_alarms": false_alarm_entries(plan, records),
         "factorial": factorial_entry(plan, frame, [primary, *(c for c in CONTRASTED if c != primary)]),
         "policy": POLICY if all(record.can_act for record in records) else {**POLICY, "recorded": RECORDED},
-        "inference": INFERENCE,
+        "inference": {**INFERENCE, "stopping": STOPPED} if sequential else INFERENCE,
     }
     if calibrations is not None:
         results["analyses"]["corrected_modes"] = corrected_modes(plan, frame, calibrations)
@@ -72,9 +74,11 @@ def build_results(
     return _plain(results)  # type: ignore[no-any-return]
 
 
-def _cell_denominators(cell: Cell, plan: Plan, records: Sequence[TrialRecord]) -> dict[str, Any]:
+def _cell_denominators(
+    cell: Cell, plan: Plan, records: Sequence[TrialRecord], spared: Collection[str]
+) -> dict[str, Any]:
     planned = [spec for spec in plan.trials if cell.holds(spec)]
-    counts = count_trials(planned, [record for record in records if cell.holds(record.spec)])
+    counts = count_trials(planned, [record for record in records if cell.holds(record.spec)], spared)
     return {**cell._asdict(), **counts.as_dict()}
 
 

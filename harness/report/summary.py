@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.report.metrics import by_public_name, number, p_text, with_interval
-from harness.report.policy import DENOMINATORS
+from harness.report.metrics import by_public_name, interval, number, p_text, with_interval
+from harness.report.policy import DENOMINATORS, STOPPED
 
 SECONDARY = ("remediated", "modes_per_trace", "tokens")
 
@@ -23,10 +23,32 @@ def summary(results: Mapping[str, Any]) -> str:
     lines += [_escape(" ".join(results["answer"])), ""]
     lines += ["## Contrasts", "", _contrasts_caption(results), "", *_contrasts(results), ""]
     lines += ["## Arms", "", f"95 % intervals over scenarios; {DENOMINATORS}.", "", *_arms(results), ""]
+    if results["sequential"]:
+        lines += ["## Sequential stopping", "", *_sequential(results["sequential"]), ""]
     lines += ["## Declared and looked at", "", *_declared(results["declared"]), ""]
     lines += ["## Trials", "", *_denominators(results), ""]
     lines += [f"Plan `{results['plan']['digest']}`."]
     return "\n".join(lines) + "\n"
+
+
+def _sequential(entry: Mapping[str, Any]) -> list[str]:
+    header = [
+        "model",
+        "contrast",
+        "decision",
+        "scenarios",
+        "e-value",
+        "needed",
+        "difference",
+        "confidence sequence",
+    ]
+    rows = []
+    for one in entry["contrasts"]:
+        values = [number(one["e_value"], 1), number(one["needed"], 0), number(one["estimate"], 2, True)]
+        limits = interval(one["low"], one["high"], 2, True)
+        name = f"{one['arm']} − {one['reference']}"
+        rows.append([one["model"], name, one["decision"], one["scenarios"], *values, limits])
+    return [f"{entry['says']} {STOPPED}", "", *_table(header, rows)]
 
 
 def _declared(entry: Mapping[str, Any]) -> list[str]:
@@ -42,6 +64,11 @@ def _declared(entry: Mapping[str, Any]) -> list[str]:
     return lines + (
         [f"- Deviation: {text}" for text in entry["deviations"]] or ["No deviation from the plan."]
     )
+
+
+def counted(counts: Mapping[str, int]) -> list[str]:
+    """What the planned trials are the sum of; spared ones only where a rule spared any."""
+    return ["scored", "failed", "excluded", "owed", *(["spared"] if counts["spared"] else [])]
 
 
 def _contrasts_caption(results: Mapping[str, Any]) -> str:
@@ -104,7 +131,7 @@ def _arms(results: Mapping[str, Any]) -> list[str]:
 
 def _denominators(results: Mapping[str, Any]) -> list[str]:
     counts = results["denominators"]
-    parts = " + ".join(f"{counts[name]} {name}" for name in ("scored", "failed", "excluded", "owed"))
+    parts = " + ".join(f"{counts[name]} {name}" for name in counted(counts))
     lines = [f"{counts['planned']} planned = {parts}.", "", *results["policy"].values()]
     lines = [*lines[:2], *(f"- {text}" for text in lines[2:])]
     if results["reasons"]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from harness.report.guards import factorial_table, false_alarm_table
 from harness.report.metrics import by_public_name, number, p_text, with_interval
-from harness.report.summary import find_contrast, model_name
+from harness.report.summary import counted, find_contrast, model_name
 
 WIDTH = 100
 SECONDARY = {"remediated": "Δ rem.", "modes_per_trace": "Δ modes", "tokens": "Δ tokens"}
@@ -35,8 +35,10 @@ def print_contrasts(results: Mapping[str, Any], console: Console | None = None) 
     if (alarms := false_alarm_table(results)) is not None:
         console.print(alarms)
     counts = results["denominators"]
-    parts = " + ".join(f"{counts[name]} {name}" for name in ("scored", "failed", "excluded", "owed"))
+    parts = " + ".join(f"{counts[name]} {name}" for name in counted(counts))
     console.print(f"{counts['planned']} planned = {parts}; a failed trial counts as zero.")
+    if results["sequential"]:
+        console.print(f"Sequential stopping: {results['sequential']['says']}")
 
 
 def contrast_table(results: Mapping[str, Any]) -> Table:

@@ -19,7 +19,7 @@ from harness.statistics.means import clustered_mean
 
 @dataclass(frozen=True)
 class Denominators:
-    """Counts of trials. planned = scored + failed + excluded + owed, or it cannot be made."""
+    """Counts of trials. planned = scored + failed + excluded + owed + spared, or it cannot be made."""
 
     planned: int
     scored: int
@@ -30,9 +30,11 @@ class Denominators:
     """Infrastructure causes: left out of the means."""
     owed: int
     """Have no record yet."""
+    spared: int = 0
+    """Not needed, says the stopping rule of the plan."""
 
     def __post_init__(self) -> None:
-        accounted = self.scored + self.failed + self.excluded + self.owed
+        accounted = self.scored + self.failed + self.excluded + self.owed + self.spared
         if self.planned != accounted:
             raise ValueError(f"{self.planned} trials were planned but {accounted} are accounted for: {self}")
 
@@ -41,8 +43,10 @@ class Denominators:
         return asdict(self)
 
 
-def count_trials(planned: Collection[TrialSpec], records: Sequence[TrialRecord]) -> Denominators:
-    """Count what became of the planned trials.
+def count_trials(
+    planned: Collection[TrialSpec], records: Sequence[TrialRecord], spared: Collection[str] = ()
+) -> Denominators:
+    """Count what became of the planned trials; `spared` are the ids of those that will never be run.
 
     Raises ValueError for records of trials that were never planned or that are recorded twice."""
     names = {spec.trial_id for spec in planned}
@@ -59,7 +63,8 @@ def count_trials(planned: Collection[TrialSpec], records: Sequence[TrialRecord])
         scored=by_status["scored"],
         failed=by_status["failed"],
         excluded=by_status["excluded"],
-        owed=len(names - set(recorded)),
+        owed=len(names - set(recorded) - set(spared)),
+        spared=len((names & set(spared)) - set(recorded)),
     )
 
 

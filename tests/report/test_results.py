@@ -32,7 +32,7 @@ def test_results_of_the_handmade_experiment() -> None:
 def test_the_promised_keys_are_there() -> None:
     results = build_results(*handmade())
     assert results["simulated"] is True
-    assert set(results["denominators"]) == {"planned", "scored", "failed", "excluded", "owed"}
+    assert set(results["denominators"]) == {"planned", "scored", "failed", "excluded", "owed", "spared"}
     for arm in results["arms"]:
         assert {"model", "arm", "n", "precision", "modes_per_trace", "modes_per_failed_trace"} <= set(arm)
         assert {"modes", "tokens", "cost_usd"} <= set(arm)
@@ -68,7 +68,14 @@ def test_numbers_of_an_arm_by_hand() -> None:
     assert arm["modes_n"] == {"derailment": 2, "history_loss": 1}
     assert (arm["modes_per_trace"], arm["modes_per_failed_trace"], arm["failed_traces"]) == (0.75, 1, 1)
     assert arm["exclusion_bounds"]["recall"]["as_zero"] == pytest.approx(0.5)
-    assert results["denominators"] == {"planned": 4, "scored": 2, "failed": 1, "excluded": 1, "owed": 0}
+    assert results["denominators"] == {
+        "planned": 4,
+        "scored": 2,
+        "failed": 1,
+        "excluded": 1,
+        "owed": 0,
+        "spared": 0,
+    }
 
 
 def test_only_the_primary_metric_is_corrected_and_it_comes_first() -> None:

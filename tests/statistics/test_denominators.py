@@ -16,7 +16,7 @@ def test_every_planned_trial_is_accounted_for() -> None:
         record(planned[2], status="excluded", reason="api_error"),
     ]
     assert count_trials(planned, records).as_dict() == {
-        "planned": 4, "scored": 1, "failed": 1, "excluded": 1, "owed": 1,
+        "planned": 4, "scored": 1, "failed": 1, "excluded": 1, "owed": 1, "spared": 0,
     }  # fmt: skip
 
 
