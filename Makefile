@@ -8,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/python -m harness +experiment=verifier_gate
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: .venv/ready
 	$(BIN)/ruff check .

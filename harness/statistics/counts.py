@@ -42,7 +42,8 @@ def rate_ratio(
     scenario with a t(S - 1) reference. Trials without a count or without a step are left out. Fewer than
     three scenarios, or an arm without any mode: no estimate.
     """
-    import statsmodels.api as sm
+    from statsmodels.genmod import families  # statsmodels.api would import all of it
+    from statsmodels.genmod.generalized_linear_model import GLM
 
     y, exposure = np.asarray(modes, dtype=np.float64), np.asarray(steps, dtype=np.float64)
     kept = ~np.isnan(y) & (exposure > 0)
@@ -55,12 +56,10 @@ def rate_ratio(
     design = np.column_stack([np.ones(len(y)), arm])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # statsmodels warns of its default a, which is given below
-        mean = sm.GLM(y, design, family=sm.families.Poisson(), offset=np.log(exposure)).fit().mu
+        mean = GLM(y, design, family=families.Poisson(), offset=np.log(exposure)).fit().mu
         dispersion = max(0.0, float(((y - mean) ** 2 - mean).sum() / (mean**2).sum()))
-        family = (
-            sm.families.NegativeBinomial(alpha=dispersion) if dispersion > 1e-8 else sm.families.Poisson()
-        )
-        fit = sm.GLM(y, design, family=family, offset=np.log(exposure)).fit(
+        family = families.NegativeBinomial(alpha=dispersion) if dispersion > 1e-8 else families.Poisson()
+        fit = GLM(y, design, family=family, offset=np.log(exposure)).fit(
             cov_type="cluster", cov_kwds={"groups": cluster}
         )
     slope, error = float(fit.params[1]), float(fit.bse[1])

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
 from harness.factorial import Design, Effect
 
@@ -47,7 +46,9 @@ def factorial_effects(frame: pd.DataFrame, design: Design, metric: str) -> list[
     scenarios, arms = table.shape
     exog = np.hstack([np.tile(coded, (scenarios, 1)), np.kron(np.eye(scenarios), np.ones((arms, 1)))])
     clusters = np.repeat(np.arange(scenarios), arms)
-    fit = sm.OLS(table.to_numpy().ravel(), exog).fit(
+    from statsmodels.regression.linear_model import OLS  # statsmodels.api would import all of it
+
+    fit = OLS(table.to_numpy().ravel(), exog).fit(
         cov_type="cluster", cov_kwds={"groups": clusters, "df_correction": True}, use_t=True
     )
     intervals, p_values = fit.conf_int(), fit.pvalues
