@@ -77,10 +77,10 @@ def test_a_pilot_supplies_costs_and_spread(tmp_path: Path) -> None:
 
 
 def test_a_wanted_effect_says_how_many_repeats_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
-    found = estimate(config(scenario="all", planning={"effect": 0.05}))
+    found = estimate(config(scenario="all", planning={"effect": 0.08}))
     (primary,) = [entry for entry in found["metrics"] if entry["primary"]]
     assert primary["metric"] == "recall"
-    assert primary["detectable_corrected"] > primary["detectable"] > 0.05
+    assert primary["detectable_corrected"] > primary["detectable"] > 0.08
     assert primary["repeats_needed"] > 3
     print_plan(found)
     told = capsys.readouterr().out
