@@ -70,11 +70,16 @@ class RunDirectory:
 
     def trace(self, record: TrialRecord) -> list[Event]:
         """The events of a trial, read without touching other trials."""
+        packed = self.packed_trace(record)
+        return decode(gzip.decompress(packed)) if packed else []
+
+    def packed_trace(self, record: TrialRecord) -> bytes:
+        """The same as stored: one gzip member of JSON lines; nothing where no trace was kept."""
         if record.trace is None:
-            return []
+            return b""
         with open(self.path / "traces" / record.trace.file, "rb") as segment:
             segment.seek(record.trace.offset)
-            return decode(gzip.decompress(segment.read(record.trace.length)))
+            return segment.read(record.trace.length)
 
     # --- writing ------------------------------------------------------------------------------------
 
