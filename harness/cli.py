@@ -33,7 +33,7 @@ Verbs:
   python -m harness compare RUN RUN...                                 across runs, paired where they can be
   python -m harness fork TRIAL --run RUN --at EVENT --arm ARM          continue a stored trial from that event
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
-  python -m harness export RUN --to DIR                                a run as the official evaluator reads it
+  python -m harness export RUN --to DIR [--layout NAME]                for the official evaluator, OTLP, ATIF, Inspect
   python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
