@@ -75,6 +75,8 @@ def hydra_application(argv: Sequence[str], work: Callable[[dict[str, Any]], int]
     import hydra
     from omegaconf import DictConfig, OmegaConf
 
+    from harness.search_path import offer_added_groups
+
     codes: list[int] = []
 
     def job(composed: DictConfig) -> None:
@@ -84,6 +86,7 @@ def hydra_application(argv: Sequence[str], work: Callable[[dict[str, Any]], int]
         codes.append(guarded(lambda: work({str(key): value for key, value in container.items()})))
 
     sys.argv = ["harness", *argv]
+    offer_added_groups()
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(job)()
     except SystemExit as stop:
