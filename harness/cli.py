@@ -33,7 +33,7 @@ Verbs:
   python -m harness compare RUN RUN...                                 across runs, paired where they can be
   python -m harness fork TRIAL --run RUN --at EVENT --arm ARM          continue a stored trial from that event
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
-  python -m harness export RUN --to DIR                                a run as the official evaluator reads it
+  python -m harness export RUN --to DIR [--layout NAME]                for the official evaluator, OTLP, ATIF, Inspect
   python -m harness serve --scenario ID                                one incident for an agent of yours, over MCP
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
@@ -75,6 +75,8 @@ def hydra_application(argv: Sequence[str], work: Callable[[dict[str, Any]], int]
     import hydra
     from omegaconf import DictConfig, OmegaConf
 
+    from harness.search_path import offer_added_groups
+
     codes: list[int] = []
 
     def job(composed: DictConfig) -> None:
@@ -84,6 +86,7 @@ def hydra_application(argv: Sequence[str], work: Callable[[dict[str, Any]], int]
         codes.append(guarded(lambda: work({str(key): value for key, value in container.items()})))
 
     sys.argv = ["harness", *argv]
+    offer_added_groups()
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(job)()
     except SystemExit as stop:

@@ -5,7 +5,8 @@
     ├── TrialError                one attempt ended early; `cause` is a row of CAUSES
     │   ├── InfrastructureError   the agent is not to blame (cluster, injection, provider)
     │   └── AgentError            the agent system is to blame (budget, no output, crash)
-    └── ToolError                 a tool call was refused or failed; its message goes to the agent
+    ├── ToolError                 a tool call was refused or failed; its message goes to the agent
+    └── Postponed                 a trial cannot go on in this run; it has no record and stays owed
 
 Owns: the tree, the reason codes, their consequences. Does not own: retry timing (models, executors).
 Nothing else in the harness decides whether a failure is retried, graded or counted.
@@ -107,3 +108,16 @@ class AgentError(TrialError):
 
 class ToolError(HarnessError):
     """A tool call was malformed, refused or failed. The message is what the agent reads."""
+
+
+class Postponed(HarnessError):
+    """A trial cannot go on in this run for reasons outside of it (money, a provider that is down): nothing is
+    recorded and it stays owed. `everything`: no other trial could be worked on either."""
+
+    def __init__(self, why: str, everything: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.everything = everything
+
+    def __reduce__(self) -> tuple[type[Postponed], tuple[str, bool]]:
+        return (type(self), (self.why, self.everything))

@@ -18,6 +18,7 @@ from harness.config import ExperimentConfig
 from harness.environments import select_scenarios, source_digests
 from harness.errors import CAUSES, ConfigurationError, Problem
 from harness.executors import create_executor, executor_session
+from harness.plugins import added_by
 from harness.progress import Progress
 from harness.protocols import Agent, Briefing
 from harness.records import Declaration, Plan, TrialRecord, TrialSpec
@@ -177,6 +178,7 @@ def content_hashes(
     used = {one.name: one.digest for members in arms.values() for one in members}
     return {
         "version": __version__,
+        **{f"package.{name}": version for name, version in sorted(added_by().items())},
         "prompt": sha(texts),
         "scenarios": sha("".join(scenario.digest for scenario in scenarios)),
         "taxonomy": taxonomy().hash,

@@ -9,6 +9,7 @@ import typer
 
 from harness import verbs_inference, verbs_itbench
 from harness.errors import ConfigurationError, Problem
+from harness.interop import exports
 from harness.mast import verb as mast
 from harness.mast.calibration import verb as calibration
 
@@ -19,7 +20,7 @@ app.add_typer(scenarios_app, name="scenarios")
 app.command()(verbs_inference.compare)
 app.command()(verbs_inference.fork)
 app.command()(verbs_itbench.score)
-app.command()(verbs_itbench.export)
+app.command()(exports.export)
 scenarios_app.command("import")(verbs_itbench.import_scenarios)
 scenarios_app.command("lint")(verbs_itbench.lint)
 app.command()(mast.classify)

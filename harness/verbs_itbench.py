@@ -1,4 +1,4 @@
-"""Verbs that meet ITBench's own files: `score`, `export`, `scenarios import`, `scenarios lint`.
+"""Verbs that meet ITBench's own files: `score`, `scenarios import`, `scenarios lint`.
 
 Owns: arguments, and what goes to standard output. Registered with the other verbs by `harness/verbs.py`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -42,30 +42,6 @@ def score(
     if json_file is not None:
         write_json(json_file, found | {"problems": [problem._asdict() for problem in found["problems"]]})
     print_scores(found["statistics"], found["problems"], found["judge"])
-    return 0
-
-
-def export(
-    run: Annotated[Path, typer.Argument(help="Directory of a stored run.")],
-    to: Annotated[Path, typer.Option(help="Directory to create.")],
-    layout: Annotated[Literal["itbench-evaluator"], typer.Option(help="Whose layout.")] = "itbench-evaluator",
-) -> int:
-    """Write a run's diagnoses in the layout that the official evaluator reads, one tree per arm."""
-    from harness.interop.evaluator_export import export_run
-    from harness.store import RunDirectory
-    from scenarios.loader import catalogue
-
-    stored = RunDirectory(run)
-    plan = stored.read_plan()
-    scenarios = {scenario.key: scenario for scenario in catalogue().all()}
-    keys = dict.fromkeys(spec.scenario for spec in plan.trials)
-    truths = {key: scenarios[key].scored_ground_truth() for key in keys if key in scenarios}
-    index = export_run(plan, stored.records(), truths, to)
-    written = sum(entry["folder"] is not None for entry in index["trials"])
-    typer.echo(f"{written} of {len(index['trials'])} trials written to {to}")
-    for key in keys:
-        if key not in scenarios:
-            typer.echo(f"no ground truth for {key}: it is not in the catalogue", err=True)
     return 0
 
 

@@ -14,30 +14,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import ConfigurationError, Problem
-from harness.plugins import load_class
+from harness.plugins import added_files, extended, load_class
 from harness.protocols import Guard
 
-GUARDS = {
-    name: f"interventions.structural.{name}:{class_name}"
-    for name, class_name in (
-        ("loop_guard", "LoopGuard"),
-        ("termination_fsm", "TerminationFsm"),
-        ("clarification_branch", "ClarificationBranch"),
-        ("action_validation", "ActionValidation"),
-        ("context_ledger", "ContextLedger"),
-        ("no_regression", "NoRegression"),
-        ("iteration_cap", "IterationCap"),
-        ("evidence_citation", "EvidenceCitation"),
-        ("verifier_gate", "VerifierGate"),
-    )
-}
-"""The guards under study; each has a twin `NAME_prompt` and a placebo `NAME_placebo`."""
+GUARDS = extended(
+    "guards",
+    {
+        name: f"interventions.structural.{name}:{class_name}"
+        for name, class_name in (
+            ("loop_guard", "LoopGuard"),
+            ("termination_fsm", "TerminationFsm"),
+            ("clarification_branch", "ClarificationBranch"),
+            ("action_validation", "ActionValidation"),
+            ("context_ledger", "ContextLedger"),
+            ("no_regression", "NoRegression"),
+            ("iteration_cap", "IterationCap"),
+            ("evidence_citation", "EvidenceCitation"),
+            ("verifier_gate", "VerifierGate"),
+        )
+    },
+)
+"""The guards under study, and those of installed packages; each has a placebo `NAME_placebo`, ours also a twin
+`NAME_prompt`."""
 PLACEBO = "interventions.structural.placebo:Placebo"
 _PLACEBO_OF = "_placebo"
 STRUCTURAL = GUARDS | {name + _PLACEBO_OF: PLACEBO for name in GUARDS} | {"placebo": PLACEBO}
@@ -92,14 +97,28 @@ class Intervention:
 
 
 def prompt_names() -> list[str]:
-    """Names of the texts in `prompt/`."""
-    folder = files("interventions.prompt")
-    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml"))
+    """Names of the texts in `prompt/` and in installed packages."""
+    return sorted(prompt_files())
+
+
+def prompt_files() -> dict[str, Traversable]:
+    """Prompt interventions by name. Raises ConfigurationError where two files have one name."""
+    found: dict[str, Traversable] = {}
+    for folder in (files("interventions.prompt"), *added_files("prompts")):
+        for path in folder.iterdir():
+            name = path.name.removesuffix(".yaml")
+            if name != path.name and name in found:
+                raise ConfigurationError(
+                    Problem(str(path), f"prompt {name!r} is there already: {found[name]}")
+                )
+            if name != path.name:
+                found[name] = path
+    return found
 
 
 def load_text(name: str) -> PromptText:
     """Read one prompt intervention. Raises ConfigurationError with every problem of the file."""
-    source = files("interventions.prompt").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    source = prompt_files()[name].read_text(encoding="utf-8")
     try:
         return PromptText.model_validate(yaml.safe_load(source))
     except ValidationError as error:

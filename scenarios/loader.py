@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import ConfigurationError, Problem
+from harness.plugins import added_files
 from scenarios import schema
 from scenarios.references import reference_problems
 from scenarios.schema import Scenario
@@ -42,12 +43,18 @@ def load_scenario(path: str | Path) -> Scenario:
 
 
 class Catalogue:
-    """Scenario files of one directory, each called by its id (`016.yaml`) and read when first needed."""
+    """Scenario files of some directories, each called by its id (`016.yaml`) and read when first needed.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        files = sorted(directory.glob("*.yaml"))
-        self._paths = {int(path.stem): path for path in files if path.stem.isdigit()}
+    Raises ConfigurationError when two files have the same id."""
+
+    def __init__(self, *directories: Path) -> None:
+        self._paths: dict[int, Path] = {}
+        for path in (path for directory in directories for path in sorted(directory.glob("*.yaml"))):
+            if path.stem.isdigit() and int(path.stem) in self._paths:
+                what = f"the id is taken by {self._paths[int(path.stem)]}"
+                raise ConfigurationError(Problem(str(path), what, "call the file by an id that is free"))
+            if path.stem.isdigit():
+                self._paths[int(path.stem)] = path
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -141,8 +148,8 @@ class Catalogue:
 
 @cache
 def catalogue() -> Catalogue:
-    """The built-in catalogue."""
-    return Catalogue(CATALOGUE)
+    """The built-in catalogue, with the scenarios of installed packages."""
+    return Catalogue(CATALOGUE, *(Path(str(folder)) for folder in added_files("scenarios")))
 
 
 @lru_cache(maxsize=512)

@@ -18,15 +18,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import ConfigurationError, Problem
-from harness.plugins import load_class
+from harness.plugins import extended, load_class
 from harness.protocols import Agent
 
-AGENTS = {
-    "react": "harness.agents.react:ReactAgent",
-    "state_machine": "harness.agents.state_machine:StateMachineAgent",
-    "team": "harness.agents.team:TeamAgent",
-    "external": "harness.agents.external:ExternalAgent",
-}
+AGENTS = extended(
+    "agents",
+    {
+        "react": "harness.agents.react:ReactAgent",
+        "state_machine": "harness.agents.state_machine:StateMachineAgent",
+        "team": "harness.agents.team:TeamAgent",
+        "external": "harness.agents.external:ExternalAgent",
+    },
+)
 
 
 class AgentConfig(BaseModel):

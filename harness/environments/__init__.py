@@ -10,15 +10,18 @@ from collections.abc import Callable, Sequence
 
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.masks import MaskedEnvironment, is_masked
-from harness.plugins import load_class
+from harness.plugins import extended, load_class
 from harness.protocols import Environment
 from scenarios.loader import Selector, catalogue
 from scenarios.schema import Scenario
 
-ENVIRONMENTS = {
-    "simulated": "harness.environments.simulated.environment:SimulatedEnvironment",
-    "snapshot": "harness.environments.snapshot.environment:SnapshotEnvironment",
-}
+ENVIRONMENTS = extended(
+    "environments",
+    {
+        "simulated": "harness.environments.simulated.environment:SimulatedEnvironment",
+        "snapshot": "harness.environments.snapshot.environment:SnapshotEnvironment",
+    },
+)
 
 
 def environment_factory(config: EnvironmentConfig, verdict: VerdictConfig) -> Callable[[], Environment]:

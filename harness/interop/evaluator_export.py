@@ -12,10 +12,7 @@ causes or is still owed gets no folder, and the index lists it with its reason.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from typing import Any
 import yaml
 
 from harness.errors import ConfigurationError, Problem
+from harness.interop.directories import appearing
 from harness.records import Diagnosis, Plan, TrialRecord, TrialSpec
 from scenarios.ground_truth import version_1
 from scenarios.schema import GroundTruth
@@ -38,14 +36,10 @@ def export_run(
 
     The directory appears as a whole or not at all. Raises ConfigurationError when it exists, or when the run mixes
     scenarios that share an id."""
-    if to.exists():
-        raise ConfigurationError(Problem(str(to), "exists already", "name a directory that does not"))
     _refuse_shared_ids(plan)
     by_id = {record.spec.trial_id: record for record in records}
-    to.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
-    try:
-        index = _index(plan, by_id)
+    index = _index(plan, by_id)
+    with appearing(to) as work:
         for entry in index["trials"]:
             if entry["folder"]:
                 (work / entry["folder"]).mkdir(parents=True)
@@ -55,11 +49,6 @@ def export_run(
                     (work / entry["folder"] / "agent_output.json").write_text(text + "\n", encoding="utf-8")
         _write_truths(truths, work / "ground_truth")
         (work / "export.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-        work.chmod(0o755)
-        os.replace(work, to)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return index
 
 

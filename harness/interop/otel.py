@@ -1,13 +1,13 @@
 """OpenTelemetry GenAI spans as OTLP JSON: `chat` spans with their messages, and `execute_tool` spans.
 
-A chat span carries the whole conversation so far, so only messages that were not seen before become events. Spans
-of one trace id form one trace; a file is read as a whole.
+A chat span carries the whole conversation so far, so only what it has more often than the spans before it becomes an
+event. Spans of one trace id form one trace; a file is read as a whole.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from harness.interop.imported import Broken, Imported, Item, arguments, failed, numbered, text_content
 from harness.trace import AssistantMessage, Event, SystemMessage, ToolCall, ToolResult, UserMessage
 
+OPERATION = "gen_ai.operation.name"
 MESSAGES = ("gen_ai.system_instructions", "gen_ai.input.messages", "gen_ai.output.messages")
 
 
@@ -50,22 +51,50 @@ def _exports(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in data.splitlines() if line.strip()]
 
 
+class _Seen:
+    """What became an event already, and what of it the current span has repeated so far."""
+
+    def __init__(self) -> None:
+        self._told: Counter[str] = Counter()
+        self._repeated: Counter[str] = Counter()
+
+    def next_span(self) -> None:
+        """A span tells the conversation from its beginning."""
+        self._repeated.clear()
+
+    def is_new(self, key: str) -> bool:
+        """Whether the span says this more often than it was told before."""
+        self._repeated[key] += 1
+        if self._repeated[key] <= self._told[key]:
+            return False
+        self._told[key] += 1
+        return True
+
+
 def _trace(trace_id: str, spans: list[dict[str, Any]]) -> Imported:
     events: list[Event] = []
-    seen: set[str] = set()
+    seen = _Seen()
     group = ""
-    for span in spans:
-        attributes = {entry["key"]: _value(entry["value"]) for entry in span.get("attributes") or ()}
+    described = [_attributes(span) for span in spans]
+    chats = any(attributes.get(OPERATION) == "chat" for attributes in described)
+    for attributes in described:
+        seen.next_span()
         group = group or str(
             attributes.get("gen_ai.agent.name") or attributes.get("gen_ai.request.model") or ""
         )
         role = str(attributes.get("gen_ai.agent.name") or "agent")
-        if attributes.get("gen_ai.operation.name") == "execute_tool":
+        if attributes.get(OPERATION) == "execute_tool":
             events += _tool(attributes, role, seen)
+        if chats and attributes.get(OPERATION) == "invoke_agent":
+            continue  # what the chats below it say is said there in its order
         for key in MESSAGES:
             for message in _messages(attributes.get(key), key):
                 events += _new(message, role, seen)
     return Imported(trace_id, group, numbered(events))
+
+
+def _attributes(span: dict[str, Any]) -> dict[str, Any]:
+    return {entry["key"]: _value(entry["value"]) for entry in span.get("attributes") or ()}
 
 
 def _value(value: dict[str, Any]) -> Any:
@@ -84,14 +113,13 @@ def _messages(raw: Any, key: str) -> list[dict[str, Any]]:
     return list(given)
 
 
-def _new(message: dict[str, Any], role: str, seen: set[str]) -> Iterator[Event]:
+def _new(message: dict[str, Any], role: str, seen: _Seen) -> Iterator[Event]:
     """Events of a message's parts that were not seen before."""
     for part in message.get("parts") or ():
         kind, call = part.get("type"), str(part.get("id") or "")
-        known = f"{kind}:{call}" if call else json.dumps([message.get("role"), part], sort_keys=True)
-        if known in seen:
+        known = f"{kind}:{call}" if call else json.dumps([role, message.get("role"), part], sort_keys=True)
+        if not seen.is_new(known):
             continue
-        seen.add(known)
         if kind == "tool_call":
             yield ToolCall(call_id=call, name=part["name"], args=arguments(part.get("arguments")), role=role)
         elif kind == "tool_call_response":
@@ -113,18 +141,17 @@ def _said(speaker: str, kind: Any, text: str, role: str) -> Iterator[Event]:
         yield AssistantMessage(text="" if thought else text, reasoning=text if thought else "", role=role)
 
 
-def _tool(attributes: dict[str, Any], role: str, seen: set[str]) -> Iterator[Event]:
+def _tool(attributes: dict[str, Any], role: str, seen: _Seen) -> Iterator[Event]:
     call, name = (
         str(attributes.get("gen_ai.tool.call.id") or ""),
         str(attributes.get("gen_ai.tool.name") or ""),
     )
-    if f"tool_call:{call}" not in seen:
-        seen.add(f"tool_call:{call}")
+    if seen.is_new(f"tool_call:{call}"):
         given = arguments(attributes.get("gen_ai.tool.call.arguments"))
         yield ToolCall(call_id=call, name=name, args=given, role=role)
     result = attributes.get("gen_ai.tool.call.result")
-    if result is not None and f"tool_call_response:{call}" not in seen:
-        seen.add(f"tool_call_response:{call}")
+    if result is not None and seen.is_new(f"tool_call_response:{call}"):
         text = text_content(result)
-        ok = not failed(text) and "error.type" not in attributes
-        yield ToolResult(call_id=call, name=name, ok=ok, text=text, role=role)
+        ok = "error.type" not in attributes and not failed(text)
+        executed = attributes.get("harness.tool.executed") is not False
+        yield ToolResult(call_id=call, name=name, ok=ok, text=text, executed=executed, role=role)

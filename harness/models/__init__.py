@@ -12,13 +12,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ConfigurationError, Problem
-from harness.plugins import load_class
+from harness.plugins import extended, load_class
 from harness.protocols import Model
 
-MODELS = {
-    "litellm": "harness.models.litellm:LiteLLMModel",
-    "simulated": "harness.models.simulated:SimulatedModel",
-}
+MODELS = extended(
+    "models",
+    {
+        "litellm": "harness.models.litellm:LiteLLMModel",
+        "simulated": "harness.models.simulated:SimulatedModel",
+    },
+)
 
 
 def create_model(name: str, fields: Mapping[str, Any]) -> Model:

@@ -75,6 +75,9 @@ class LiteLLMConfig(BaseModel):
     """Further arguments of `litellm.acompletion`, e.g. `reasoning_effort`."""
     context_window: int | None = Field(default=None, gt=0)
     """Tokens that a conversation may take. None: LiteLLM's table."""
+    prompt_cache: bool = False
+    """Mark the conversation for the provider's prompt cache, where it must be asked (Anthropic, Bedrock). Others
+    cache by themselves. What was read from a cache is priced as `prices.cached_input`."""
     prices: Prices = Prices()
 
     @field_validator("api_base")

@@ -25,6 +25,8 @@ class Prices(BaseModel):
     """Prompt tokens that were not read from the provider's cache."""
     cached_input: float | None = Field(default=None, ge=0)
     """Prompt tokens read from the provider's cache; unset, they cost as much as other prompt tokens."""
+    cache_write: float | None = Field(default=None, ge=0)
+    """Prompt tokens that the provider stores for later; unset, they cost as much as other prompt tokens."""
     output: float | None = Field(default=None, ge=0)
     """Completion tokens, reasoning included."""
 
@@ -35,12 +37,21 @@ class Rates(NamedTuple):
     input: float
     cached_input: float
     output: float
+    cache_write: float
 
-    def cost(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
-        """USD for one call; `cached_tokens` is the part of `input_tokens` that came from the cache."""
-        fresh = max(input_tokens - cached_tokens, 0)
-        total = fresh * self.input + cached_tokens * self.cached_input + output_tokens * self.output
-        return total / MILLION
+    def cost(
+        self, input_tokens: int, cached_tokens: int, output_tokens: int, stored_tokens: int = 0
+    ) -> float:
+        """USD for one call; `cached_tokens` and `stored_tokens` are the parts of `input_tokens` that were read from
+        and written to the provider's cache."""
+        fresh = max(input_tokens - cached_tokens - stored_tokens, 0)
+        cached = cached_tokens * self.cached_input + stored_tokens * self.cache_write
+        return (fresh * self.input + cached + output_tokens * self.output) / MILLION
+
+    def most(self, input_tokens: int, output_tokens: int) -> float:
+        """USD for one call if every prompt token has the highest price."""
+        dearest = max(self.input, self.cached_input, self.cache_write)
+        return (input_tokens * dearest + output_tokens * self.output) / MILLION
 
 
 def resolve(configured: Prices, table: Mapping[str, Any]) -> Rates | None:
@@ -53,8 +64,31 @@ def resolve(configured: Prices, table: Mapping[str, Any]) -> Rates | None:
     completion = _first(configured.output, listed.get("output_cost_per_token"))
     if prompt is None or completion is None:
         return None
-    discount = listed.get("cache_read_input_token_cost") if configured.input is None else None
-    return Rates(prompt, _first(configured.cached_input, discount, prompt) or 0.0, completion)
+    own = configured.input is not None
+    discount = None if own else listed.get("cache_read_input_token_cost")
+    premium = None if own else listed.get("cache_creation_input_token_cost")
+    return Rates(
+        prompt,
+        _first(configured.cached_input, discount, prompt) or 0.0,
+        completion,
+        _first(configured.cache_write, premium, prompt) or 0.0,
+    )
+
+
+def worst(rates: Rates, table: Mapping[str, Any]) -> Rates:
+    """The rates with the highest of the table's tiers (long contexts, reasoning) in place of lower ones."""
+
+    def highest(prefix: str, known: float) -> float:
+        tiers = [v for name, v in table.items() if name.startswith(prefix) and isinstance(v, int | float)]
+        return max(known, *(MILLION * v for v in tiers), known)
+
+    return rates._replace(
+        input=highest("input_cost_per_token", rates.input),
+        output=max(
+            highest("output_cost_per_token", rates.output), highest("output_cost_per_reasoning", rates.output)
+        ),
+        cache_write=highest("cache_creation_input_token_cost", rates.cache_write),
+    )
 
 
 def find_entry(table: Mapping[str, Mapping[str, Any]], model: str) -> Mapping[str, Any]:
@@ -75,9 +109,11 @@ def estimate_tokens(*texts: str) -> int:
 
 
 def _listed(table: Mapping[str, Any]) -> dict[str, float]:
-    names = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost")
+    plain = ("input_cost_per_token", "output_cost_per_token")
+    cache = ("cache_read_input_token_cost", "cache_creation_input_token_cost")
+    names = (*plain, *cache)
     prices = {name: float(table[name]) * MILLION for name in names if table.get(name) is not None}
-    free = not any(prices.get(name) for name in names[:2])
+    free = not any(prices.get(name) for name in plain)
     return {} if free else prices
 
 

@@ -35,6 +35,24 @@ def sendable(message: Message) -> Message:
     }
 
 
+def cache_marked(messages: Sequence[Message]) -> list[Message]:
+    """Messages that ask the provider to keep the conversation up to here: the system message, which all trials of an
+    arm share, and the last one, where the next turn goes on. Providers that cache by themselves need no marks."""
+    last = len(messages) - 1
+    return [
+        _marked(message) if place == last or message["role"] == "system" else message
+        for place, message in enumerate(messages)
+    ]
+
+
+def _marked(message: Message) -> Message:
+    content = message.get("content")
+    if not isinstance(content, str) or not content:
+        return message
+    part = {"type": "text", "text": content, "cache_control": {"type": "ephemeral"}}
+    return {**message, "content": [part]}
+
+
 def _function(function: Mapping[str, Any]) -> dict[str, Any]:
     raw = function.get("arguments") or "{}"
     try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.cluster import Cluster, ObjectRef, wait_until
 from harness.errors import InfrastructureError
+from harness.plugins import added_objects
 from scenarios.faults.api_server import ApiServerRequestSurge
 from scenarios.faults.base import Fault, Injection
 from scenarios.faults.chaos import ScheduledChaosExperiment
@@ -84,9 +85,10 @@ FAULTS: dict[str, type[Fault]] = {
         InvalidSelector,
         DeletedService,
         CorruptedSecret,
+        *added_objects("faults"),
     )
 }
-"""Fault mechanisms by ITBench id."""
+"""Fault mechanisms by ITBench id, and those of installed packages."""
 
 CONFIRM_S = 300.0
 

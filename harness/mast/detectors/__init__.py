@@ -1,6 +1,7 @@
 """Detectors: one module per failure mode (verification: one family; the SRE extensions: one module), each a pure
 function over a TraceView.
 
+Installed packages can add modules of that form (`harness/plugins.py`).
 A module declares for each type of trace whether it *decides*, *proposes* or is *not applicable*. A detector
 returns one label per slug, always, and quotes the events that show it. Labels that it proposes say so.
 """
@@ -28,6 +29,7 @@ from harness.mast.detectors import (
 )
 from harness.mast.spans import label
 from harness.mast.view import TraceType, TraceView
+from harness.plugins import added_objects
 from harness.records import Label
 
 
@@ -63,5 +65,6 @@ DETECTORS: tuple[Detector, ...] = tuple(
         *(disobey_task, disobey_role, step_repetition, history_loss, unaware_termination),
         *(conversation_reset, no_clarification, derailment, withholding, ignored_input, reasoning_action),
         *(premature_termination, verification, sre),
+        *added_objects("detectors"),
     )
 )

@@ -1,0 +1,1 @@
+"""Hydra configuration groups; they stand beside the harness' own."""

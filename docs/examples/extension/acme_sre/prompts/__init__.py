@@ -1,0 +1,1 @@
+"""Prompt interventions, one YAML file each."""
