@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, HarnessError, RunStopped
 
 HELP = """\
 Measures which interventions fix which failures of LLM agents on ITBench SRE incidents.
@@ -63,7 +63,7 @@ def run(argv: list[str]) -> int:
             overrides = [argument for argument in argv[1:] if argument != "--json"]
             return hydra_application(overrides, lambda composed: dry_run(composed, as_json))
         return hydra_application(argv, experiment)
-    except ConfigurationError as error:
+    except HarnessError as error:
         return complain(error)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the same command finishes the rest\n")
@@ -132,12 +132,16 @@ def guarded(work: Callable[[], int]) -> int:
     """Inside Hydra, which would turn our errors into its own: the same translation as in `run`."""
     try:
         return work()
-    except ConfigurationError as error:
+    except HarnessError as error:
         return complain(error)
 
 
-def complain(error: ConfigurationError) -> int:
+def complain(error: HarnessError) -> int:
     """Print every problem on a line of its own."""
-    for problem in error.problems:
+    if isinstance(error, RunStopped):
+        sys.stderr.write(f"stopped: {error}; the same command does the rest\n")
+        return FAILED
+    problems = error.problems if isinstance(error, ConfigurationError) else (error,)
+    for problem in problems:
         sys.stderr.write(f"error: {problem}\n")
     return WRONG

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -80,7 +80,15 @@ class ExecutorConfig(Config):
     workers: int | None = Field(default=None, ge=1)
     """Actors; null means one per CPU."""
     in_flight: int = Field(default=16, ge=1)
-    """Trials at a time per worker."""
+    """Trials at a time per worker; fewer where what they claim is scarce."""
+    resources: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """What this machine offers of what trials claim, such as `docker_slot: 4`; once what is not named. On a cluster
+    that is joined the nodes say so themselves (`ray start --resources`)."""
+    modules: tuple[str, ...] = ()
+    """Directories of your own packages (agents, guards, environments by dotted path) that travel to the nodes of a
+    cluster that is joined, beside the harness itself."""
+    start_timeout_s: float = Field(default=300, gt=0)
+    """Seconds to wait for the first worker of a Ray cluster."""
 
 
 class StoppingConfig(Config):

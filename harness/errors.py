@@ -6,7 +6,8 @@
     │   ├── InfrastructureError   the agent is not to blame (cluster, injection, provider)
     │   └── AgentError            the agent system is to blame (budget, no output, crash)
     ├── ToolError                 a tool call was refused or failed; its message goes to the agent
-    └── Postponed                 a trial cannot go on in this run; it has no record and stays owed
+    ├── Postponed                 a trial cannot go on in this run; it has no record and stays owed
+    └── RunStopped                the run cannot go on; what finished is durable, the rest stays owed
 
 Owns: the tree, the reason codes, their consequences. Does not own: retry timing (models, executors).
 Nothing else in the harness decides whether a failure is retried, graded or counted.
@@ -45,7 +46,9 @@ CAUSES: dict[str, Cause] = {
     "agent_error": Cause(False, "zero", "the agent's own code raised an error"),
     "infra_deploy_failed": Cause(True, "exclude", "the application could not be deployed"),
     "infra_inject_failed": Cause(True, "exclude", "the fault could not be injected or confirmed"),
-    "infra_worker_lost": Cause(True, "exclude", "the worker process that ran the trial died"),
+    "infra_worker_lost": Cause(True, "exclude", "its worker process died, each time that it ran alone too"),
+    "model_not_reached": Cause(True, "exclude", "the attempt ended before the model was asked anything"),
+    "harness_crash": Cause(False, "exclude", "the harness itself raised an unexpected error: a bug"),
     "baseline_unhealthy": Cause(True, "exclude", "the application was not healthy before the injection"),
     "api_error": Cause(True, "exclude", "the model's provider could not be reached or kept failing"),
     "replay_diverged": Cause(False, "exclude", "a fork could not be brought back to the recorded state"),
@@ -104,6 +107,10 @@ class InfrastructureError(TrialError):
 
 class AgentError(TrialError):
     """The agent system is to blame: budget, missing or invalid output, crash."""
+
+
+class RunStopped(HarnessError):
+    """The run cannot go on (no disk, no workers). What finished is durable; the same command does the rest."""
 
 
 class ToolError(HarnessError):

@@ -18,13 +18,14 @@ from harness.config import ExperimentConfig
 from harness.environments import select_scenarios, source_digests
 from harness.errors import CAUSES, ConfigurationError, Problem
 from harness.executors import create_executor, executor_session
+from harness.finished import Finished
+from harness.interrupt import stop_on_signals
 from harness.plugins import added_by
 from harness.progress import Progress
 from harness.protocols import Agent, Briefing
 from harness.records import Declaration, Plan, TrialRecord, TrialSpec
 from harness.runner import compose_arms, create_agents, create_models, pairs, preflight
 from harness.store import RunDirectory
-from harness.trial import TrialOutput
 from interventions.registry import Intervention
 from scenarios.schema import Scenario
 
@@ -72,23 +73,28 @@ def stopping_rule(config: ExperimentConfig, plan: Plan) -> Due | None:
 def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due | None = None) -> None:
     """Run every planned trial that has no durable record yet; with `due`, in batches, until none is wanted."""
     with ExitStack() as session:
-        while True:
-            records = run.records()
-            finished = {record.spec.trial_id for record in records}
-            wanted = plan.trials if due is None else due(records)
+        stop = session.enter_context(stop_on_signals())
+        while not stop.requested:
+            finished, wanted = (run.finished(), plan.trials) if due is None else asked_for(run, due)
             owed = [spec for spec in wanted if spec.trial_id not in finished]
             if not owed:
                 return
-            session.enter_context(executor_session(config.executor))
+            session.enter_context(executor_session(config))
             with Progress(len(finished) + len(owed), len(finished)) as progress:
 
-                def keep(outputs: Sequence[TrialOutput], progress: Progress = progress) -> None:
-                    stored = run.append(outputs) if outputs else []
-                    progress.add(stored)
+                def keep(batch: Sequence[Finished], progress: Progress = progress) -> None:
+                    run.add(batch)
+                    progress.add(batch)
 
-                create_executor(config.executor.kind).execute(config, owed, keep)
+                create_executor(config.executor.kind).execute(config, owed, keep, stop)
             if due is None:
                 return
+
+
+def asked_for(run: RunDirectory, due: Due) -> tuple[set[str], Sequence[TrialSpec]]:
+    """Ids of the finished trials, and which trials are wanted now that they are."""
+    records = run.records()
+    return {record.spec.trial_id for record in records}, due(records)
 
 
 def build_plan(config: ExperimentConfig) -> Plan:

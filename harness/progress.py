@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness.records import TrialRecord
+from harness.finished import Finished
 
 PLAIN_EVERY_S = 10.0
 
@@ -45,11 +45,11 @@ class Progress:
             self._live.stop()
         self._console.print(self._line(), highlight=False)
 
-    def add(self, records: Sequence[TrialRecord]) -> None:
+    def add(self, finished: Sequence[Finished]) -> None:
         """Count finished trials."""
-        self._done += len(records)
-        self._failed.update(record.reason for record in records if record.reason)
-        self._cost += sum(record.usage.cost_usd for record in records)
+        self._done += len(finished)
+        self._failed.update(one.reason for one in finished if one.reason)
+        self._cost += sum(one.cost_usd for one in finished)
         if self._console.is_terminal:
             self._live.update(self._line())
         elif time.monotonic() - self._last_plain > PLAIN_EVERY_S:

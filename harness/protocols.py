@@ -22,6 +22,7 @@ from harness.records import PlantedFailure, Submission, Usage, Verdict
 from harness.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from harness.config import EnvironmentConfig
     from harness.session import Session
     from scenarios.schema import Scenario
 
@@ -69,6 +70,19 @@ class Environment(Protocol):
 
     async def close(self) -> None:
         """Give everything back; called exactly once, also after a failure."""
+
+
+class Claiming(Protocol):
+    """The optional part of an environment's class: what its trials occupy. An agent that occupies something has a
+    method `claims()` of the same meaning.
+
+    Names are Ray's custom resources (`docker_slot`, `cluster:staging`); amounts are per trial. Executors keep no
+    more trials in flight than what nodes offer.
+    """
+
+    @staticmethod
+    def claims(config: EnvironmentConfig) -> Mapping[str, float]:
+        """What one trial occupies from its start to its end; empty: nothing that is scarce."""
 
 
 # --- Model --------------------------------------------------------------------------------------------

@@ -208,6 +208,17 @@ class PlantedFailure(Record):
     note: str = ""
 
 
+class EarlierAttempt(Record):
+    """An attempt of a trial that does not count because another one followed it."""
+
+    reason: str
+    """Reason code of `errors.CAUSES`."""
+    detail: str = ""
+    usage: Usage = Usage()
+    """What it consumed, as far as it is known; beside the usage of the attempt that counts."""
+    wall_seconds: float = 0.0
+
+
 class TrialRecord(Record):
     """Everything one finished trial left behind; one line of `records.jsonl`."""
 
@@ -217,6 +228,9 @@ class TrialRecord(Record):
     """Reason code of `errors.CAUSES` when the trial failed or was excluded."""
     detail: str = ""
     attempts: int = 1
+    """Executions, this one included; everything below is about this one alone."""
+    earlier: tuple[EarlierAttempt, ...] = ()
+    """The other executions, in order."""
     submission: Submission | None = None
     can_act: bool = True
     """False on recorded data: there is nothing to remediate, so the verdict is missing and no failure."""
@@ -235,9 +249,11 @@ class TrialRecord(Record):
     agent_seconds: float = 0.0
     """Environment seconds from the agent's start to its end."""
     wall_seconds: float = 0.0
-    trace: TraceRef | None = None
     simulated: bool = False
     """The model was a test double."""
+    trace: TraceRef | None = None
+    earlier_traces: tuple[TraceRef | None, ...] = ()
+    """Traces of `earlier`, in the same order; None where a lost worker took it along."""
 
 
 # --- the frozen plan ----------------------------------------------------------------------------------

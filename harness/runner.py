@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from harness.agents import brings_own_model, create_agent
 from harness.config import ExperimentConfig
 from harness.environments import environment_factory, select_scenarios
-from harness.errors import ConfigurationError, Problem
+from harness.errors import ConfigurationError, HarnessError, Problem
 from harness.models import create_model
 from harness.models.own import OwnModel
 from harness.protocols import Agent, Model
 from harness.records import TrialSpec
-from harness.trial import Setting, TrialOutput, run_trial
+from harness.trial import Setting, TrialOutput, crash_text, run_trial, unplayed
 from interventions.registry import Intervention, compose
 
 if TYPE_CHECKING:
@@ -38,9 +38,14 @@ class TrialRunner:
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
         """Run one trial to its record. Raises ConfigurationError where no other trial could work either."""
-        if spec.fork is not None:
-            return await self.forks.run(spec, self)
-        return await run_trial(spec, self.setting(spec))
+        try:
+            if spec.fork is not None:
+                return await self.forks.run(spec, self)
+            return await run_trial(spec, self.setting(spec))
+        except HarnessError:
+            raise
+        except Exception as error:  # outside of attempts, which record their own crashes with their traces
+            return unplayed(spec, "harness_crash", crash_text(error))
 
     @cached_property
     def forks(self) -> ForkRunner:

@@ -2,29 +2,45 @@
 
     plan.json        what is owed, with its digest; written before the first trial
     records.jsonl    one line per finished trial; a trial exists only when its line is on disk
-    traces/N.jsonl.gz  segments; each trial is one gzip member, found by (file, offset, length)
+    traces/N.jsonl.gz  segments; each attempt is one gzip member, found by (file, offset, length)
 
 Owns: layout, durability, the refusal of a changed plan. A torn last line is work that is owed again: it is cut
-off when the directory is opened for writing. One process writes at a time (lock file).
+off when the directory is opened for writing, and at once when a write fails. One process writes at a time (lock
+file).
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import gzip
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
+import msgspec
 from pydantic import ValidationError
 
-from harness.errors import ConfigurationError, Problem
+from harness.errors import ConfigurationError, Problem, RunStopped
+from harness.finished import Finished, seal, unpack
 from harness.records import Plan, TraceRef, TrialRecord
-from harness.trace import Event, decode
+from harness.trace import Event
 
+T = TypeVar("T")
 SEGMENT_BYTES = 64 * 1024 * 1024
+
+
+class SpecLine(msgspec.Struct):
+    """The part of a stored spec that says which trial it was."""
+
+    trial_id: str
+
+
+class RecordLine(msgspec.Struct):
+    """The part of a record's line that is read to know what is owed."""
+
+    spec: SpecLine
 
 
 class RunDirectory:
@@ -56,30 +72,46 @@ class RunDirectory:
 
     def records(self) -> list[TrialRecord]:
         """All finished trials. A torn last line is left out; any other bad line is an error with its number."""
-        if not self.records_file.exists():
-            return []
-        lines = self.records_file.read_bytes().split(b"\n")
-        records = []
-        for number, line in enumerate(lines[:-1], start=1):
-            try:
-                records.append(TrialRecord.model_validate_json(line))
-            except ValidationError as error:
-                where = f"{self.records_file}:{number}"
-                raise ConfigurationError(Problem(where, f"not a readable record: {error}")) from None
-        return records
+        return list(self._lines(TrialRecord.model_validate_json))
+
+    def finished(self) -> set[str]:
+        """Ids of all finished trials, read without building their records."""
+        decoder = msgspec.json.Decoder(RecordLine)
+        return {line.spec.trial_id for line in self._lines(decoder.decode)}
 
     def trace(self, record: TrialRecord) -> list[Event]:
-        """The events of a trial, read without touching other trials."""
-        packed = self.packed_trace(record)
-        return decode(gzip.decompress(packed)) if packed else []
+        """The events of a trial's counted attempt, read without touching other trials."""
+        return self._events(record.trace)
+
+    def earlier_trace(self, record: TrialRecord, attempt: int) -> list[Event]:
+        """The events of `record.earlier[attempt]`; none where a lost worker took them along."""
+        return self._events(record.earlier_traces[attempt])
 
     def packed_trace(self, record: TrialRecord) -> bytes:
-        """The same as stored: one gzip member of JSON lines; nothing where no trace was kept."""
-        if record.trace is None:
-            return b""
-        with open(self.path / "traces" / record.trace.file, "rb") as segment:
-            segment.seek(record.trace.offset)
-            return segment.read(record.trace.length)
+        """The counted attempt's trace as stored: one gzip member of JSON lines; nothing where none was kept."""
+        return self._packed(record.trace) if record.trace else b""
+
+    def _events(self, place: TraceRef | None) -> list[Event]:
+        return unpack(self._packed(place)) if place else []
+
+    def _packed(self, place: TraceRef) -> bytes:
+        with open(self.path / "traces" / place.file, "rb") as segment:
+            segment.seek(place.offset)
+            return segment.read(place.length)
+
+    def _lines(self, read: Callable[[bytes], T]) -> Iterator[T]:
+        """Every whole line of the records; a torn last one is left out."""
+        if not self.records_file.exists():
+            return
+        with open(self.records_file, "rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield read(line)
+                except (ValidationError, msgspec.MsgspecError) as error:
+                    where = f"{self.records_file}:{number}"
+                    raise ConfigurationError(Problem(where, f"not a readable record: {error}")) from None
 
     # --- writing ------------------------------------------------------------------------------------
 
@@ -103,21 +135,42 @@ class RunDirectory:
             self.close()
             raise
 
-    def append(self, finished: Sequence[tuple[TrialRecord, bytes]]) -> list[TrialRecord]:
-        """Make trials durable: traces first, then the records, one fsync each for the whole batch."""
+    def append(self, finished: Sequence[tuple[TrialRecord, bytes]]) -> None:
+        """Make records and their traces (JSON lines) durable."""
+        self.add([seal(record, trace) for record, trace in finished])
+
+    def add(self, finished: Sequence[Finished]) -> None:
+        """Make sealed trials durable: traces first, then the records, one fsync each for the whole batch.
+
+        Raises RunStopped when the disk refuses; the directory then holds what it held before.
+        """
         segment = self._segment()
-        stored = []
-        with open(segment, "ab") as traces:
-            for record, events in finished:
-                block = gzip.compress(events, compresslevel=3, mtime=0)
-                place = TraceRef(file=segment.name, offset=traces.tell(), length=len(block))
-                traces.write(block)
-                stored.append(record.model_copy(update={"trace": place}))
-            sync(traces)
-        with open(self.records_file, "ab") as lines:
-            lines.write(b"".join(record.model_dump_json().encode() + b"\n" for record in stored))
-            sync(lines)
-        return stored
+        places: list[list[TraceRef | None]] = []
+        try:
+            with open(segment, "ab") as traces:
+                for one in finished:
+                    places.append([])
+                    for member in one.traces:
+                        place = TraceRef(file=segment.name, offset=traces.tell(), length=len(member))
+                        places[-1].append(place if member else None)
+                        traces.write(member)
+                sync(traces)
+            self._add_lines(b"".join(one.line(at) for one, at in zip(finished, places, strict=True)))
+        except OSError as error:
+            what = f"cannot be written: {error}; {len(finished)} finished trials were not kept and are owed"
+            raise RunStopped(f"run_dir={self.path}: {what}") from None
+
+    def _add_lines(self, lines: bytes) -> None:
+        with open(self.records_file, "ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                taken = file.write(lines)
+                if taken != len(lines):  # a full disk takes a part first, and refuses the next write
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(before)
+                raise
 
     def close(self) -> None:
         """Give the lock back."""

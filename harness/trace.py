@@ -166,8 +166,8 @@ class AlertHistory(Event, frozen=True, kw_only=True, tag="alert_history"):
     begin: float
     """Of the window; this and all times are environment seconds since the agent began, below 0 before it."""
     end: float
-    firing: dict[str, list[tuple[float, float]]]
-    """Alert -> the spans in which samples found it firing."""
+    firing: dict[str, list[list[float]]]
+    """Alert -> the spans `[from, until]` in which samples found it firing."""
 
 
 AnyEvent = (

@@ -14,6 +14,7 @@ where trials run (executors) or how records are stored (store).
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,11 +22,12 @@ from typing import NamedTuple
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.budget import Budget, BudgetConfig
 from harness.context import ContextConfig
-from harness.errors import CAUSES, AgentError, TrialError
+from harness.errors import CAUSES, AgentError, HarnessError, InfrastructureError, TrialError
 from harness.mast.classify import classify
+from harness.models.own import OwnModel
 from harness.operator_channel import OperatorChannel
 from harness.protocols import Agent, Environment, Guard, Model
-from harness.records import Score, TrialRecord, TrialSpec, Variant, Verdict
+from harness.records import EarlierAttempt, Score, TrialRecord, TrialSpec, Variant, Verdict
 from harness.scoring.diagnosis import score_diagnosis
 from harness.scoring.matcher import root_groups
 from harness.session import Session
@@ -50,10 +52,12 @@ NO_SCORE = Score(recall=0, precision=0, f1=0, recall_strict=0, mutation_recall=0
 
 
 class TrialOutput(NamedTuple):
-    """What a worker hands back: the record and the trace as JSON lines."""
+    """What a trial leaves: its record, and the traces of its attempts as JSON lines."""
 
     record: TrialRecord
     trace: bytes
+    earlier: tuple[bytes, ...] = ()
+    """Traces of `record.earlier`, in the same order."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,31 @@ class Setting:
 
 
 async def run_trial(spec: TrialSpec, setting: Setting) -> TrialOutput:
-    """Run a trial to its record. A failure is data: only bugs of the harness raise."""
-    attempt = 0
+    """Run a trial to its record. A failure is data, also a crash: only ConfigurationError is raised."""
+    earlier: list[TrialOutput] = []
     while True:
-        attempt += 1
-        output = await Attempt(spec, setting, attempt).run()
+        output = await Attempt(spec, setting, len(earlier) + 1).run()
         reason = output.record.reason
-        if reason is None or not CAUSES[reason].retry or attempt >= setting.max_attempts:
-            return output
+        if reason is None or not CAUSES[reason].retry or output.record.attempts >= setting.max_attempts:
+            return preceded(output, earlier)
+        earlier.append(output)
+
+
+def preceded(output: TrialOutput, earlier: Sequence[TrialOutput]) -> TrialOutput:
+    """The output of the attempt that counts, with those before it."""
+    if not earlier:
+        return output
+    attempts = tuple(
+        EarlierAttempt(
+            reason=str(one.record.reason),
+            detail=one.record.detail,
+            usage=one.record.usage,
+            wall_seconds=one.record.wall_seconds,
+        )
+        for one in earlier
+    )
+    record = output.record.model_copy(update={"earlier": attempts})
+    return TrialOutput(record, output.trace, tuple(one.trace for one in earlier))
 
 
 class Attempt:
@@ -96,27 +117,50 @@ class Attempt:
         self.trace = TraceWriter()
         self.budget = Budget(setting.budget)
         self.session: Session | None = None
+        self.began = time.perf_counter()
         self.agent_seconds = 0.0
         self.can_act = True
 
     async def run(self) -> TrialOutput:
         """Start, work, decide, score, label."""
-        began = time.perf_counter()
+        try:
+            record = await self._to_record()
+        except HarnessError:
+            raise
+        except Exception as error:  # a bug of ours, which must not take other trials along
+            record = self._record(InfrastructureError("harness_crash", crash_text(error)), None)
+        return TrialOutput(record, self._events())
+
+    async def _to_record(self) -> TrialRecord:
+        verdict: Verdict | None = None
+        try:
+            failure, verdict = await self._play()
+        except TrialError as error:
+            failure = error
+        return self._record(failure, verdict)
+
+    async def _play(self) -> tuple[TrialError | None, Verdict | None]:
+        """Steps 1 to 3: the error that ended the agent's work, if any, and the verdict, where there is one."""
         environment = self.setting.environment()
         verdict: Verdict | None = None
         try:
-            failure = await self._work(environment)
+            failure = self._blamed(await self._work(environment))
             if failure is None or CAUSES[failure.cause].grade == "zero":
                 self._observe_alerts(environment)
                 if self.can_act:
                     verdict = await environment.verdict()
                     self._observe_alerts(environment)
                 self._keep_alert_history(environment)
-        except TrialError as error:
-            failure = error
         finally:
             await environment.close()
-        return TrialOutput(self._record(failure, verdict, time.perf_counter() - began), self._events())
+        return failure, verdict
+
+    def _blamed(self, failure: TrialError | None) -> TrialError | None:
+        """The agent system is not to blame for an attempt in which its model was never asked anything."""
+        asked = self.budget.usage.calls > 0 or isinstance(self.setting.model, OwnModel)
+        if failure is None or asked or CAUSES[failure.cause].grade == "exclude":
+            return failure
+        return InfrastructureError("model_not_reached", str(failure))
 
     async def _work(self, environment: Environment) -> TrialError | None:
         """Steps 1 and 2; the error that ended the agent's work, if any."""
@@ -182,7 +226,7 @@ class Attempt:
             self.session.submission.diagnosis, roots, injected_objects(self.setting.scenario)
         )
 
-    def _record(self, failure: TrialError | None, verdict: Verdict | None, wall: float) -> TrialRecord:
+    def _record(self, failure: TrialError | None, verdict: Verdict | None) -> TrialRecord:
         excluded = failure is not None and CAUSES[failure.cause].grade == "exclude"
         session, events = self.session, self.trace.events
         denied = sum(not result.executed and not result.ok for result in of_type(events, ToolResult))
@@ -205,9 +249,22 @@ class Attempt:
             denied_calls=denied,
             guard_firings=dict(session.firings) if session else {},
             agent_seconds=self.agent_seconds,
-            wall_seconds=round(wall, 4),
+            wall_seconds=round(time.perf_counter() - self.began, 4),
             simulated=self.setting.model.simulated,
         )
 
     def _events(self) -> bytes:
         return encode(self.trace.events)
+
+
+def crash_text(error: Exception) -> str:
+    """What went wrong and where, in one line."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = "/".join(where.filename.split("/")[-3:])
+    return f"{type(error).__name__}: {error} ({place}:{where.lineno} in {where.name})"[:500]
+
+
+def unplayed(spec: TrialSpec, cause: str, detail: str, attempts: int = 1) -> TrialOutput:
+    """A trial that left nothing but the infrastructure's reason for it."""
+    record = TrialRecord(spec=spec, status="excluded", reason=cause, detail=detail[:500], attempts=attempts)
+    return TrialOutput(record, b"")

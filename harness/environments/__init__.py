@@ -6,7 +6,7 @@ snapshot    recorded incidents in the layout of ITBench-Lite and ITBench-AA, dia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.masks import MaskedEnvironment, is_masked
@@ -33,6 +33,15 @@ def environment_factory(config: EnvironmentConfig, verdict: VerdictConfig) -> Ca
         return MaskedEnvironment(environment, config) if is_masked(config) else environment
 
     return make
+
+
+def environment_claims(config: EnvironmentConfig) -> Mapping[str, float]:
+    """What one trial occupies in such an environment (`protocols.Claiming`)."""
+    environment_class = load_class("environment", config.kind, ENVIRONMENTS)
+    claims: Mapping[str, float] = (
+        environment_class.claims(config) if hasattr(environment_class, "claims") else {}
+    )
+    return claims
 
 
 def select_scenarios(config: EnvironmentConfig, selector: Selector) -> Sequence[Scenario]:

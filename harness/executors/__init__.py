@@ -10,28 +10,31 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from harness.config import ExecutorConfig, ExperimentConfig
+from harness.config import ExperimentConfig
+from harness.finished import Finished
+from harness.interrupt import Stop
 from harness.records import TrialSpec
-from harness.trial import TrialOutput
 
-OnFinished = Callable[[Sequence[TrialOutput]], None]
-"""Called in the driver with each batch of finished trials; returns when they are durable."""
+OnFinished = Callable[[Sequence[Finished]], None]
+"""Called in the driver, one call at a time, with each batch of finished trials; returns when they are durable."""
 
 
 class Executor(Protocol):
     """Runs what is owed."""
 
-    def execute(self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished) -> None:
-        """Run every owed trial, handing over results as they come."""
+    def execute(
+        self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
+    ) -> None:
+        """Run every owed trial, handing over results as they come; once `stop` is requested, only those in flight."""
 
 
 @contextmanager
-def executor_session(config: ExecutorConfig) -> Iterator[None]:
+def executor_session(config: ExperimentConfig) -> Iterator[None]:
     """Keep what several executions in a row can share: one Ray cluster instead of one per batch."""
-    if config.kind != "ray":
+    if config.executor.kind != "ray":
         yield
         return
-    from harness.executors.ray import session
+    from harness.executors.cluster import session
 
     with session(config):
         yield

@@ -1,166 +1,191 @@
 """The Ray executor: a few async actors with many trials in flight each.
 
-Ray's own retries are off everywhere: a trial that Ray ran again in silence would be paid twice. When an actor
-dies, the trials that it had in flight are run again as new attempts, counted, and after `max_attempts` losses
-they are recorded as excluded with cause `infra_worker_lost`.
-Owns: placement, in-flight windows, lost workers. Imported only when chosen.
+Ray's own retries are off everywhere: a trial that Ray ran again in silence would be paid twice. There is no task
+per trial either: the driver keeps one call open per worker, through which jobs go and finished trials come in
+batches. When an actor dies it is replaced, and its trials run again as new attempts (`supply.py` says how).
+Owns: the workers' lives and the driver's loop. Imported only when chosen.
 """
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import groupby
+import time
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
-from harness.config import ExecutorConfig, ExperimentConfig
+from harness.code import code_digest
+from harness.config import ExperimentConfig
+from harness.errors import ConfigurationError, HarnessError, Problem, RunStopped
 from harness.executors import OnFinished
-from harness.records import TrialRecord, TrialSpec
-from harness.trial import TrialOutput
+from harness.executors.cluster import Slot, session, slots
+from harness.executors.supply import Job, Supply
+from harness.executors.worker import Worker
+from harness.finished import Finished, seal
+from harness.interrupt import Stop
+from harness.records import TrialSpec
+from harness.trial import unplayed
 
 Reference = Any
 """ray.ObjectRef; Ray ships no types that mypy could check."""
-
-
-class Worker:
-    """The actor: one TrialRunner in one process."""
-
-    def __init__(self, config: ExperimentConfig) -> None:
-        from harness.runner import TrialRunner
-
-        self._runner = TrialRunner(config)
-
-    async def run(self, spec: TrialSpec) -> TrialOutput:
-        """Run one trial."""
-        return await self._runner.run(spec)
-
-    async def close(self) -> None:
-        """Give back what the runner's models hold."""
-        await self._runner.close()
+BATCH = msgspec.msgpack.Decoder(list[Finished])
+START_FAILURES = 3
+"""Workers in a row that die before they say hello, after which the run stops."""
+PREFETCH_UNDER_S = 1.0
+"""A worker whose trials come in faster than this gets as many again in advance, so that it does not wait for us."""
 
 
 class RayExecutor:
     """Starts or joins a Ray cluster and drains the owed trials through its actors."""
 
-    def execute(self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished) -> None:
-        """Run every owed trial on the cluster."""
-        with session(config.executor):
-            Pool(config, owed).drain(on_finished)
+    def execute(
+        self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
+    ) -> None:
+        """Run every owed trial on the cluster. Raises RunStopped when no worker can be had."""
+        with session(config):
+            Pool(config, owed, stop).drain(on_finished)
 
 
-@contextmanager
-def session(settings: ExecutorConfig) -> Iterator[None]:
-    """A connection to Ray; the outermost one opens and closes it."""
-    if ray.is_initialized():
-        yield
-        return
-    connect(settings)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+class Member:
+    """One worker as the driver sees it."""
 
+    def __init__(self, number: int, slot: Slot, config: Reference) -> None:
+        self.number = number
+        self.slot = slot
+        self.flying: dict[str, Job] = {}
+        self.call: Reference | None = None
+        self.ready = False
+        self.prefetch = 0
+        self._config = config
+        self.start()
 
-def connect(settings: ExecutorConfig) -> None:
-    """Join the configured cluster, or start a local one that carries this interpreter's import path."""
-    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(import_path())}}
-    address = settings.address or os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
-    ray.init(runtime_env=environment, log_to_driver=False, logging_level="error", **options)
+    def start(self) -> None:
+        """Start the actor, or another one in its place."""
+        actor = ray.remote(Worker).options(
+            num_cpus=1,
+            resources=dict(self.slot.resources),
+            max_restarts=0,
+            max_task_retries=0,
+            scheduling_strategy="SPREAD",
+        )
+        self.actor = actor.remote(self._config, self.slot.lanes)
+        self.ready, self.prefetch = False, 0
+        self.call = self.actor.hello.remote()
 
+    @property
+    def idle(self) -> bool:
+        """It is ready, and no call to it is open."""
+        return self.ready and self.call is None
 
-def import_path() -> list[str]:
-    """Directories from which this process imports the harness, so that local workers find the same code."""
-    import harness
+    @property
+    def room(self) -> int:
+        """How many more jobs it can take."""
+        return self.slot.lanes + self.prefetch - len(self.flying)
 
-    package = os.path.dirname(os.path.dirname(os.path.abspath(harness.__file__)))
-    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return [package, *(entry for entry in known if entry and entry != package)]
+    def engage(self, jobs: Sequence[Job]) -> None:
+        """Hand over jobs, and leave a call open as long as it has any."""
+        self.flying |= {job.spec.trial_id: job for job in jobs}
+        if self.flying:
+            self.asked = time.monotonic()
+            self.call = self.actor.exchange.remote(jobs)
+
+    def collect(self) -> list[Finished]:
+        """What the answered call brought. Raises RayError when the worker died, and what no trial survives."""
+        call, self.call = self.call, None
+        answer = ray.get(call)
+        if not self.ready:
+            require_same_code(answer)
+            self.ready = True
+            return []
+        finished = BATCH.decode(answer)
+        for one in finished:
+            del self.flying[one.trial_id]
+        quick = time.monotonic() - self.asked < PREFETCH_UNDER_S
+        self.prefetch = min(len(finished), self.slot.lanes) if quick else 0
+        return finished
 
 
 class Pool:
-    """Actors, what each has in flight, and what still waits.
+    """The members and what they still have to do."""
 
-    Trials of the same scenario and repeat share an expensive start, so an actor works through one such group
-    before it takes the next, and helps others when no group is left.
-    """
-
-    def __init__(self, config: ExperimentConfig, owed: Sequence[TrialSpec]) -> None:
-        self._config = config
-        self._reference = ray.put(config)
-        self._groups = deque(
-            deque(group) for _, group in groupby(owed, key=lambda spec: (spec.scenario, spec.repeat))
-        )
-        count = config.executor.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        count = max(1, min(count, len(owed)))
-        self._actors = [self._start() for _ in range(count)]
-        self._own: list[deque[TrialSpec]] = [deque() for _ in range(count)]
-        self._flying: dict[Reference, tuple[int, TrialSpec]] = {}
-        self._losses: Counter[str] = Counter()
+    def __init__(self, config: ExperimentConfig, owed: Sequence[TrialSpec], stop: Stop) -> None:
+        self._settings = config.executor
+        self._supply = Supply(owed, config.max_attempts)
+        self._stop = stop
+        shared = ray.put(config)
+        self._members = [Member(n, slot, shared) for n, slot in enumerate(slots(config, len(owed)))]
+        self._failed_starts = 0
+        self._seen_ready = time.monotonic()
 
     def drain(self, on_finished: OnFinished) -> None:
-        """Run until nothing is owed."""
-        self._fill()
-        while self._flying:
-            ready, _ = ray.wait(list(self._flying), num_returns=1, timeout=5)
-            if ready:
-                more, _ = ray.wait(list(self._flying), num_returns=len(self._flying), timeout=0)
-                on_finished([output for reference in more for output in self._collect(reference)])
-            self._fill()
-        ray.get([actor.close.remote() for actor in self._actors])
+        """Run until nothing is owed, or until those in flight are finished after a request to stop."""
+        while self._engage():
+            finished = [one for member in self._answered() for one in self._collect(member)]
+            if finished:
+                on_finished(finished)
+            self._require_a_worker()
+        closing = [member.actor.close.remote() for member in self._members if member.ready]
+        ray.wait(closing, num_returns=len(closing), timeout=10)
+        for member in self._members:
+            ray.kill(member.actor)
 
-    def _start(self) -> Any:
-        actor = ray.remote(Worker).options(
-            num_cpus=1,
-            max_restarts=0,
-            max_task_retries=0,
-            max_concurrency=self._config.executor.in_flight,
-            scheduling_strategy="SPREAD",
-        )
-        return actor.remote(self._reference)
+    def _engage(self) -> bool:
+        """Give idle members work; whether anything is left to wait for."""
+        for member in filter(lambda one: one.idle, self._members):
+            stopping = self._stop.requested
+            busy = bool(member.flying)
+            member.engage([] if stopping else self._supply.take(member.number, member.room, busy))
+        done = self._stop.requested or self._supply.empty
+        return not done or any(member.flying for member in self._members)
 
-    def _fill(self) -> None:
-        for number, actor in enumerate(self._actors):
-            flying = sum(1 for owner, _ in self._flying.values() if owner == number)
-            for spec in self._take(number, self._config.executor.in_flight - flying):
-                self._flying[actor.run.remote(spec)] = (number, spec)
+    def _answered(self) -> list[Member]:
+        """Members whose open call was answered; waits a second for the first."""
+        calls = {member.call: member for member in self._members if member.call is not None}
+        ready, _ = ray.wait(list(calls), num_returns=1, timeout=1)
+        if ready:
+            ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
+        return [calls[call] for call in ready]
 
-    def _take(self, number: int, room: int) -> Iterator[TrialSpec]:
-        for _ in range(room):
-            if not self._own[number] and self._groups:
-                self._own[number] = self._groups.popleft()
-            source = self._own[number] or max(self._own, key=len)
-            if not source:
-                return
-            yield source.popleft()
-
-    def _collect(self, reference: Reference) -> list[TrialOutput]:
-        number, spec = self._flying.pop(reference)
+    def _collect(self, member: Member) -> list[Finished]:
         try:
-            return [ray.get(reference)]
-        except RayActorError as error:
-            return self._lost(number, spec, str(error).splitlines()[0])
+            finished = member.collect()
         except RayTaskError as error:
-            raise error.cause from None
+            if isinstance(error.cause, HarnessError):
+                raise error.cause from None
+            raise RunStopped(f"a worker cannot go on: {error.cause!r}") from None
+        except RayError as error:
+            return self._lost(member, str(error).strip().splitlines()[0])
+        self._failed_starts = 0
+        return finished
 
-    def _lost(self, number: int, spec: TrialSpec, why: str) -> list[TrialOutput]:
-        """The actor died: replace it once, and owe the trial again unless it was lost too often."""
-        if not any(owner == number for owner, _ in self._flying.values()):
-            self._actors[number] = self._start()
-        self._losses[spec.trial_id] += 1
-        if self._losses[spec.trial_id] < self._config.max_attempts:
-            self._own[number].append(spec)
-            return []
-        record = TrialRecord(
-            spec=spec,
-            status="excluded",
-            reason="infra_worker_lost",
-            detail=why[:300],
-            attempts=self._losses[spec.trial_id],
-        )
-        return [TrialOutput(record, b"")]
+    def _lost(self, member: Member, why: str) -> list[Finished]:
+        """A worker died: start another in its place and run its trials again, but for those that are to blame."""
+        if not member.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= START_FAILURES:
+                raise RunStopped(f"workers die before they take any trial: {why}")
+        ray.kill(member.actor)
+        jobs, member.flying = list(member.flying.values()), {}
+        given_up = self._supply.lost(member.number, jobs)
+        member.start()
+        return [
+            seal(*unplayed(job.spec, "infra_worker_lost", f"quarantined: {why}", job.lost))
+            for job in given_up
+        ]
+
+    def _require_a_worker(self) -> None:
+        if any(member.ready for member in self._members):
+            self._seen_ready = time.monotonic()
+        elif time.monotonic() - self._seen_ready > self._settings.start_timeout_s:
+            limit = self._settings.start_timeout_s
+            raise RunStopped(f"no worker could be placed in {limit:g} s; `ray status` shows what is missing")
+
+
+def require_same_code(digest: str) -> None:
+    """Raise ConfigurationError when a worker runs other code than this process."""
+    if digest != code_digest():
+        what = f"a worker runs other code ({digest}) than the driver ({code_digest()})"
+        hint = "submit from the tree that the driver runs, or install one version on every node"
+        raise ConfigurationError(Problem("executor", what, hint))

@@ -17,12 +17,12 @@ def alert(name: str, service: str = "checkout") -> Alert:
 def test_neighbouring_samples_are_one_span() -> None:
     history = [(60.0 * minute, alert("HighErrorRate")) for minute in (3, 4, 5, 9)]
     assert firing_spans(history, 240.0, 1000.0) == {
-        "HighErrorRate checkout": [(-60.0, 120.0), (300.0, 360.0)]
+        "HighErrorRate checkout": [[-60.0, 120.0], [300.0, 360.0]]
     }
 
 
 def test_no_span_ends_after_the_window() -> None:
-    assert firing_spans([(600.0, alert("A"))], 0.0, 610.0) == {"A checkout": [(600.0, 610.0)]}
+    assert firing_spans([(600.0, alert("A"))], 0.0, 610.0) == {"A checkout": [[600.0, 610.0]]}
 
 
 @given(st.sets(st.tuples(st.integers(0, 40), st.sampled_from("ab"))), st.integers(0, 2400))

@@ -212,7 +212,7 @@ def trace(record: TrialRecord, steps: int = 8, text: str = "CheckoutHighErrorRat
     writer.add(AlertsObserved(t=610.0, firing=["CheckoutHighErrorRate"]))
     writer.add(Final(t=620.0, submission={"diagnosis": {"entities": []}}))
     writer.add(Ended(t=620.0, how="submitted"))
-    firing = {"CheckoutHighErrorRate checkout": [(-120.0, 240.0), (300.0, 600.0)]}
+    firing = {"CheckoutHighErrorRate checkout": [[-120.0, 240.0], [300.0, 600.0]]}
     writer.add(AlertHistory(t=900.0, begin=-600.0, end=900.0, firing=firing))
     return writer.events
 

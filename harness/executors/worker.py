@@ -1,0 +1,69 @@
+"""The Ray actor: one process with one TrialRunner and many trials in flight.
+
+The driver has one call open per worker: `exchange` takes new jobs and returns as soon as something is finished,
+with everything that is. Owns: lanes and batches. Does not own: which trials come here (`supply.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.code import code_digest
+from harness.config import ExperimentConfig
+from harness.executors.supply import Job
+from harness.finished import Finished, seal
+from harness.runner import TrialRunner
+from harness.trial import TrialOutput, preceded, unplayed
+
+
+class Worker:
+    """Runs jobs in `lanes` lanes."""
+
+    def __init__(self, config: ExperimentConfig, lanes: int) -> None:
+        self._config = config
+        self._free = asyncio.Semaphore(lanes)
+        self._finished: list[Finished] = []
+        self._failure: BaseException | None = None
+        self._news = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def hello(self) -> str:
+        """Get ready; the digest of the code that runs here. Raises ConfigurationError for what this node lacks."""
+        self._runner = TrialRunner(self._config)
+        return code_digest()
+
+    async def exchange(self, jobs: Sequence[Job]) -> bytes:
+        """Take jobs and wait for news: a msgpack list of Finished, at least one. Raises what no trial survives
+        (ConfigurationError, RunStopped)."""
+        for job in jobs:
+            task = asyncio.create_task(self._run(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        await self._news.wait()
+        self._news.clear()
+        if self._failure is not None:
+            raise self._failure
+        finished, self._finished = self._finished, []
+        return msgspec.msgpack.encode(finished)
+
+    async def close(self) -> None:
+        """Give back what the runner's models hold."""
+        await self._runner.close()
+
+    async def _run(self, job: Job) -> None:
+        async with self._free:
+            try:
+                self._finished.append(seal(*with_losses(await self._runner.run(job.spec), job)))
+            except Exception as failure:
+                self._failure = failure
+            self._news.set()
+        await asyncio.sleep(0)  # a simulated trial waits for nothing: the driver's call gets its turn here
+
+
+def with_losses(output: TrialOutput, job: Job) -> TrialOutput:
+    """The output with the executions before it that took their workers along."""
+    lost = [unplayed(job.spec, "infra_worker_lost", "its worker died") for _ in range(job.lost)]
+    return preceded(output, lost)
