@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from harness.cluster import Cluster, ObjectRef
+from harness.environments.simulated.checkpoint import Checkpoint
 from harness.environments.simulated.monitoring import Monitoring
 from harness.environments.simulated.world import World
 from scenarios.applications import load_application
@@ -17,7 +18,7 @@ SEED = 7
 
 
 @cache
-def _healthy() -> bytes:
+def _healthy() -> Checkpoint:
     application = load_application(NAMESPACE)
     monitoring = Monitoring(application, SEED)
     world = World(SEED, monitoring.runtime)
@@ -29,7 +30,7 @@ def _healthy() -> bytes:
 
 def healthy_world() -> World:
     """The application, available and soaked."""
-    return World.restore(_healthy())
+    return _healthy().restore()
 
 
 def scenario(scenario_id: int) -> Scenario:

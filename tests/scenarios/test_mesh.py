@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from harness.cluster import Cluster, ObjectRef, rollout_undo, wait_until
+from harness.environments.simulated.checkpoint import Checkpoint
 from harness.environments.simulated.monitoring import Monitoring
 from harness.environments.simulated.world import World
 from harness.scoring.collateral import damage, observe
@@ -20,7 +21,7 @@ WORLDWIDE = {"spec": {"mtls": {"mode": "STRICT"}}}
 
 
 @cache
-def _healthy() -> bytes:
+def _healthy() -> Checkpoint:
     application = load_application(NAMESPACE)
     monitoring = Monitoring(application, SEED)
     world = World(SEED, monitoring.runtime)
@@ -31,7 +32,7 @@ def _healthy() -> bytes:
 
 
 def healthy() -> World:
-    return World.restore(_healthy())
+    return _healthy().restore()
 
 
 def broken(scenario_id: int) -> tuple[World, Fault, Injection]:

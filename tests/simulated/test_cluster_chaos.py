@@ -252,7 +252,7 @@ def test_a_checkpoint_goes_on_as_the_world_would_have() -> None:
     world = healthy_world()
     fire(world, "NetworkChaos", "networkChaos", "quote", {**FOREVER, "duration": "55s"})
     world.advance(100)
-    copy = World.restore(world.checkpoint())
+    copy = world.checkpoint().restore()
     seen = []
     for one in (world, copy):
         one.advance(1000)

@@ -11,6 +11,7 @@ import pytest
 
 from harness.cluster import Cluster, Manifest, ObjectRef, rollout_restart, rollout_undo, wait_rolled_out
 from harness.environments.simulated.application_runtime import ApplicationRuntime, run_command
+from harness.environments.simulated.checkpoint import Checkpoint
 from harness.environments.simulated.monitoring import Monitoring
 from harness.environments.simulated.world import World
 from scenarios.applications import load_application
@@ -21,7 +22,7 @@ Change = Callable[[Cluster], None]
 
 
 @lru_cache(maxsize=4)
-def healthy(browser: bool = False) -> bytes:
+def healthy(browser: bool = False) -> Checkpoint:
     application = load_application("otel-demo")
     monitoring = Monitoring(application, seed=5)
     world = World(5, monitoring.runtime)
@@ -32,7 +33,7 @@ def healthy(browser: bool = False) -> bytes:
 
 
 def shop(browser: bool = False) -> tuple[World, Monitoring]:
-    world = World.restore(healthy(browser))
+    world = healthy(browser).restore()
     return world, Monitoring.of(world)
 
 

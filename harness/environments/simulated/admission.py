@@ -72,8 +72,9 @@ def consumed(quota: Manifest, store: ObjectStore) -> dict[str, float]:
 def requested(pod: Manifest, resource: str, field: str = "requests") -> float:
     """Cores or bytes that a pod asks for: the sum of its containers, or its hungriest init container."""
     spec = pod["spec"]
-    total = sum(_of(container, resource, field) for container in spec["containers"])
-    return max([total, *(_of(container, resource, field) for container in spec.get("initContainers") or ())])
+    total = sum([_of(container, resource, field) for container in spec["containers"]])
+    first = spec.get("initContainers")
+    return max([total, *(_of(container, resource, field) for container in first)]) if first else total
 
 
 def _of(container: Manifest, resource: str, field: str) -> float:

@@ -14,10 +14,11 @@ from harness.cluster import LogLine, Manifest
 from harness.environments.simulated.addresses import parse_address
 from harness.environments.simulated.clock import draw, epoch
 from harness.environments.simulated.logs import recorded
+from harness.environments.simulated.pod_facts import container_of, limit, runs_own_program
 from harness.environments.simulated.process import Process
 from harness.environments.simulated.programs import mounted_files, run_command, run_script
 from harness.environments.simulated.recorder import Recorder, Start
-from harness.environments.simulated.view import ClusterView, container_of, limit, runs_own_program
+from harness.environments.simulated.view import ClusterView
 from scenarios.applications.schema import Application, Workload
 
 if TYPE_CHECKING:

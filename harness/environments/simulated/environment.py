@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 from harness.cluster import Cluster, ClusterError
 from harness.config import EnvironmentConfig, VerdictConfig
+from harness.environments.simulated.checkpoint import Checkpoint
 from harness.environments.simulated.monitoring import Monitoring
 from harness.environments.simulated.nodes import CHAOS_NAMESPACE
 from harness.environments.simulated.world import World
@@ -35,7 +36,7 @@ CACHED_INCIDENTS = 64
 class Prepared(NamedTuple):
     """A checkpoint of an incident that is ready for an agent."""
 
-    world: bytes
+    world: Checkpoint
     baseline: Baseline
     injections: tuple[Injection, ...]
     namespaces: tuple[str, ...]
@@ -62,7 +63,7 @@ class SimulatedEnvironment:
             while len(cache) > CACHED_INCIDENTS:
                 cache.popitem(last=False)
         prepared = cache[key]
-        self._world = World.restore(prepared.world)
+        self._world = prepared.world.restore()
         self.cluster = self._world.cluster
         self.telemetry = Monitoring.of(self._world)
         self.baseline = prepared.baseline

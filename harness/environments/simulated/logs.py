@@ -1,27 +1,34 @@
 """What services log, made up on reading from the steady states that were recorded.
 
 Owns: which lines a service writes in a state, and when. Does not own: start-up lines of crashed containers
-beyond passing them on. The same world gives the same lines, newest first costs nothing for the old ones.
+beyond passing them on. The same world gives the same lines; only those that are asked for are made, and runs of
+lines are kept, because all trials of one incident read the same ones.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from harness.environments.simulated.clock import draw
 from harness.environments.simulated.flow import Flow
 from harness.environments.simulated.noise import blips
-from harness.environments.simulated.recorder import PodTrace, Recorder
+from harness.environments.simulated.recorder import Recorder, Writers
 from harness.telemetry import LogRecord
 
 MAX_RATE = 0.2
 """Lines per second of one kind; collectors sample."""
+RUN_LINES = 128
+"""Lines of a steady state that are made and kept together."""
 MIX_RANGE = 2**32
 MIX_STEP = 2_654_435_769
 """Fibonacci hashing: successive numbers land far apart."""
+ROUNDING_S = 0.001
+"""By how much the time of a record may differ from the exact one."""
 HEARTBEATS = {
     "kafka": "[SnapshotGenerator id=1] Creating new KRaft snapshot file (org.apache.kafka.image.publisher)",
     "postgresql": "LOG:  checkpoint complete: wrote 12 buffers (0.1%)",
@@ -59,6 +66,74 @@ def templates(flow: Flow) -> list[Template]:
     return found
 
 
+Line = tuple[float, LogRecord]
+"""A record with its exact time."""
+
+
+class Stream:
+    """What services write in one steady state, as far as one reader is concerned."""
+
+    def __init__(
+        self, flow: Flow, writers: Writers, seed: int, service: str, pod: str, contains: str, severity: str
+    ) -> None:
+        self.rate = 0.0
+        """Lines per second."""
+        self._kinds: list[tuple[float, int, tuple[str, ...], Template]] = []
+        """(period, start of the mix, pods that take turns, template)."""
+        writing = dict(writers)
+        for template in templates(flow):
+            pods = writing.get(template.service, ())
+            wanted = service in ("", template.service) and severity in ("", template.severity)
+            if wanted and pods and pod in ("", *pods) and contains in template.body.lower():
+                key = int(draw(seed, "log", template.service, template.body) * MIX_RANGE)
+                self._kinds.append((1 / template.rate, key, pods, template))
+                self.rate += template.rate
+
+    def lines(self, start: float, end: float) -> Iterator[Line]:
+        """The lines of a window, newest first."""
+        if not self._kinds:
+            return
+        span = RUN_LINES / self.rate
+        if end - start < span:
+            yield from self.made(start, end)
+            return
+        for number in range(int(end // span), int(start // span) - 1, -1):
+            run = _run(self, number, span)
+            first = bisect_right(run, -end, key=_age) if run and run[0][0] >= end else 0
+            last = bisect_left(run, -start, key=_age) if run and run[-1][0] < start else len(run)
+            yield from run[first:last] if last - first < len(run) else run
+
+    def made(self, start: float, end: float) -> list[Line]:
+        """Lines of a window, newest first: each kind once per period, at a place within it that a cheap mix of the
+        period's number gives."""
+        found: list[Line] = []
+        for period, key, pods, (service, _, severity, body) in self._kinds:
+            for index in range(int(end // period), int(start // period) - 1, -1):
+                mixed = (key + index * MIX_STEP) % MIX_RANGE
+                time = (index + (mixed ^ (mixed >> 15)) / MIX_RANGE) * period
+                if start <= time < end:
+                    pod = pods[index % len(pods)]
+                    found.append((time, LogRecord(round(time, 3), service, pod, severity, body)))
+        found.sort(key=itemgetter(0), reverse=True)
+        return found
+
+
+def _age(line: Line) -> float:
+    return -line[0]
+
+
+@lru_cache(maxsize=512)
+def _stream(
+    flow: Flow, writers: Writers, seed: int, service: str, pod: str, contains: str, severity: str
+) -> Stream:
+    return Stream(flow, writers, seed, service, pod, contains, severity)
+
+
+@lru_cache(maxsize=256)
+def _run(stream: Stream, number: int, span: float) -> list[Line]:
+    return stream.made(number * span, (number + 1) * span)
+
+
 def recorded(
     recorder: Recorder,
     seed: int,
@@ -72,70 +147,49 @@ def recorded(
     severity: str = "",
 ) -> list[LogRecord]:
     """The newest `limit` matching records of a window, oldest first."""
-    if not recorder.segments:
+    if not recorder.segments or not limit:
         return []
-    start = max(start, recorder.segments[0].start)
-    wanted = contains.lower()
-    streams = [_state_lines(recorder, seed, start, end, service, wanted, limit)]
+    start, wanted = max(start, recorder.segments[0].start), contains.lower()
+    lines = _state_lines(recorder, seed, start, end, service, pod, wanted, severity)
+    newest = list(islice((r for _, r in lines if pod in ("", r.pod)), limit))
+    if len(newest) == limit:
+        start = max(start, newest[-1].time - ROUNDING_S)  # older ones would not be among the newest
+    streams = _blip_lines(recorder, seed, start, end, service, wanted)
     if starts:
-        streams.append(_start_lines(recorder, start, end, service, wanted))
-    streams.extend(_blip_lines(recorder, seed, start, end, service, wanted))
-    newest: list[LogRecord] = []
+        streams = chain([_start_lines(recorder, start, end, service, wanted)], streams)
     for stream in streams:  # each is newest first, so that its first `limit` matches are enough
         matching = (r for r in stream if pod in ("", r.pod) and severity in ("", r.severity))
         newest.extend(islice(matching, limit))
-    newest.sort(key=lambda record: record.time)
-    return newest[-limit:] if limit else []
+    newest.sort(key=itemgetter(0))
+    return newest[-limit:]
 
 
 def _state_lines(
-    recorder: Recorder, seed: int, start: float, end: float, service: str, contains: str, batch: int
-) -> Iterator[LogRecord]:
-    """What the steady states make services write, newest first; made in spans of about `batch` lines."""
+    recorder: Recorder,
+    seed: int,
+    start: float,
+    end: float,
+    service: str,
+    pod: str,
+    wanted: str,
+    severity: str,
+) -> Iterator[Line]:
+    """What the steady states make services write, newest first."""
     for begin, until, segment in reversed(list(recorder.between(start, end))):
-        matching = [
-            (template, names)
-            for template in (templates(segment.flow) if segment.collecting else ())
-            if (not service or template.service == service) and contains in template.body.lower()
-            if (names := _writers(segment.pods.get(template.service, ())))
-        ]
-        rate = sum(template.rate for template, _ in matching)
-        while matching and until > begin:
-            low = max(begin, until - batch / rate)
-            lines = [
-                (time, template, names[index % len(names)])
-                for template, names in matching
-                for time, index in _times(template, seed, low, until)
-            ]
-            lines.sort(key=lambda line: line[0], reverse=True)
-            for time, template, pod in lines:
-                yield LogRecord(round(time, 3), template.service, pod, template.severity, template.body)
-            until = low
-
-
-def _writers(pods: tuple[PodTrace, ...]) -> list[str]:
-    """The pods that write: the ready ones, or all where none is."""
-    return [trace.name for trace in pods if trace.ready] or [trace.name for trace in pods]
-
-
-def _times(template: Template, seed: int, start: float, end: float) -> Iterator[tuple[float, int]]:
-    """When lines are written: once per period, at a place within it that a cheap mix of its number gives."""
-    period = 1 / template.rate
-    key = int(draw(seed, "log", template.service, template.body) * MIX_RANGE)
-    for index in range(int(end // period), int(start // period) - 1, -1):
-        mixed = (key + index * MIX_STEP) % MIX_RANGE
-        time = (index + (mixed ^ (mixed >> 15)) / MIX_RANGE) * period
-        if start <= time < end:
-            yield time, index
+        if segment.collecting:
+            stream = _stream(segment.flow, segment.writers, seed, service, pod, wanted, severity)
+            yield from stream.lines(begin, until)
 
 
 def _start_lines(
     recorder: Recorder, start: float, end: float, service: str, contains: str
 ) -> Iterator[LogRecord]:
     for begun in reversed(recorder.starts):
+        if begun.time < start:
+            return
         failed = begun.process.outcome == "exits" and begun.process.exit_code != 0
         for text in begun.process.logs:
-            wanted = start <= begun.time < end and (not service or begun.workload == service)
+            wanted = begun.time < end and (not service or begun.workload == service)
             if wanted and contains in text.lower():
                 yield LogRecord(begun.time, begun.workload, begun.pod, "FATAL" if failed else "INFO", text)
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.environments.simulated.alerts import Condition, Rule, load_rules
+from harness.environments.simulated.alerts import Condition, Labels, Rule, load_rules
 from harness.environments.simulated.control_plane import Trouble, troubles
 from harness.environments.simulated.disturbances import Disturbances
 from harness.environments.simulated.flow import Flow, flow_of
 from harness.environments.simulated.kinds import EXPERIMENTS
+from harness.environments.simulated.pod_facts import PodFacts, PodTrace
 from harness.environments.simulated.process import Process
 from harness.environments.simulated.signals import ConditionKey, Signals, differences, signals_of
-from harness.environments.simulated.view import ClusterView, PodFacts
+from harness.environments.simulated.view import ClusterView
 from scenarios.applications.schema import Application
 
 if TYPE_CHECKING:
@@ -28,7 +31,12 @@ LAG = "consumer_lag"
 CHAOS_KINDS = frozenset({"Schedule", *EXPERIMENTS})
 
 
-class Segment(NamedTuple):
+Writers = tuple[tuple[str, tuple[str, ...]], ...]
+"""(workload, pods of it that write logs)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
     """A steady state and since when it lasts."""
 
     start: float
@@ -40,13 +48,11 @@ class Segment(NamedTuple):
     api_slow: bool = False
     """The API server answers so slowly that scrapes of object states time out."""
 
-
-class PodTrace(NamedTuple):
-    """A pod as its metrics show it."""
-
-    name: str
-    ready: bool
-    restarts: int
+    @cached_property
+    def writers(self) -> Writers:
+        """The ready pods of each workload, or all where none is."""
+        ready = ((name, tuple(pod.name for pod in pods if pod.ready)) for name, pods in self.pods.items())
+        return tuple((name, names or tuple(pod.name for pod in self.pods[name])) for name, names in ready)
 
 
 class Lag(NamedTuple):
@@ -122,7 +128,7 @@ class Recorder:
         """Only chaos experiments came or went, as they did before: everything but the flow is as it was."""
         last = self.segments[-1]
         if flow is not last.flow or slow != last.api_slow:
-            self.segments.append(last._replace(start=now, flow=flow, api_slow=slow))
+            self.segments.append(replace(last, start=now, flow=flow, api_slow=slow))
         if flow is not last.flow:
             self._follow_flow(now, flow, self._collector, set(self._present))
 
@@ -132,8 +138,7 @@ class Recorder:
         traces: dict[str, tuple[PodTrace, ...]] = {}
         for pod in pods:
             if pod.workload:
-                trace = PodTrace(pod.name, pod.ready, sum(count for _, count in pod.restarts))
-                traces[pod.workload] = (*traces.get(pod.workload, ()), trace)
+                traces[pod.workload] = (*traces.get(pod.workload, ()), pod.trace)
         collector = self.application.collector
         collecting = tuple(t.name for t in traces.get(collector, ()) if t.ready)
         namespace = self.application.namespace
@@ -218,14 +223,13 @@ class Recorder:
     def _kube_conditions(self, pods: Iterable[PodFacts], store: ObjectStore) -> Iterator[ConditionKey]:
         number = {rule.signal: index for index, rule in enumerate(load_rules())}
         for pod in pods:
-            place = (("namespace", pod.namespace), ("pod", pod.name))
             if pod.phase in ("Pending", "Unknown", "Failed"):
-                yield number["pod_not_ready"], place
+                yield number["pod_not_ready"], _place(pod)
             if pod.phase == "Failed":
                 yield number["failed_pods"], (("namespace", pod.namespace),)
             for container, reason in pod.waiting:
                 signal = "crash_loop" if reason == "CrashLoopBackOff" else "container_waiting"
-                yield number[signal], (*place, ("container", container))
+                yield number[signal], (*_place(pod), ("container", container))
         for autoscaler in store.list("HorizontalPodAutoscaler"):
             metadata, spec = autoscaler["metadata"], autoscaler["spec"]
             replicas = autoscaler.get("status", {}).get("currentReplicas", 0)
@@ -264,6 +268,10 @@ class Recorder:
     def lag_at(self, name: str, time: float) -> float:
         """Messages that a consumer group is behind."""
         return next((lag.at(time) for lag in reversed(self.lags.get(name, ())) if lag.time <= time), 0.0)
+
+
+def _place(pod: PodFacts) -> Labels:
+    return ("namespace", pod.namespace), ("pod", pod.name)
 
 
 def crossing(lag: Lag, threshold: float) -> tuple[float | None, float]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.environments.simulated.noise import blips, jitter
-from harness.environments.simulated.recorder import PodTrace, Recorder, Segment
+from harness.environments.simulated.pod_facts import PodTrace
+from harness.environments.simulated.recorder import Recorder, Segment
 from harness.telemetry import Series
 
 STEP_S = 30.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from harness.cluster import Manifest
@@ -68,8 +68,12 @@ def intern_tree(value: Any) -> Any:
 
 def carries(manifest: Manifest, labels: Mapping[str, str]) -> bool:
     """Whether an object carries all `labels`."""
-    own = manifest["metadata"].get("labels")
-    return bool(own) and labels.items() <= own.items()
+    return labels.items() <= labels_of(manifest).items()
+
+
+def labels_of(manifest: Manifest) -> Mapping[str, str]:
+    """The labels that an object carries."""
+    return manifest["metadata"].get("labels") or {}
 
 
 class ObjectStore:
@@ -106,7 +110,10 @@ class ObjectStore:
         else:
             table = self._objects.get(kind, {})
             found = [item for key, item in table.items() if ns is None or key[0] == ns]
-        return [item for item in found if carries(item, labels)] if labels else found
+        if not labels:
+            return found
+        wanted = labels.items()
+        return [item for item in found if wanted <= labels_of(item).items()]
 
     def owned(self, uid: str, kind: str) -> Manifests:
         """Objects of a kind whose controlling or any other owner has this uid, in order of creation."""
@@ -125,9 +132,21 @@ class ObjectStore:
         """Event manifests in order of first occurrence; repeated ones are one manifest with a count."""
         return [*self._events.values()]
 
+    def last_write_of(self, kind: str) -> int:
+        """The version of the last write to a kind."""
+        return self._written.get(kind, 0)
+
     def last_write(self, besides: frozenset[str]) -> int:
         """The version of the last write to any kind but these."""
         return max((version for kind, version in self._written.items() if kind not in besides), default=0)
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Every manifest that is held: current ones, recorded versions, Events."""
+        for table in self._objects.values():
+            yield from table.values()
+        for versions in self.history.values():
+            yield from (manifest for _, manifest in versions if manifest is not None)
+        yield from self._events.values()
 
     # --- writing
 

@@ -7,18 +7,19 @@ holds. Does not own: what follows for requests (`request_model.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.cluster import Manifest
 from harness.environments.simulated.api_load import api_requests, strain_ms
 from harness.environments.simulated.disturbances import DisturbedPods
 from harness.environments.simulated.mesh import Mesh
+from harness.environments.simulated.pod_facts import PodFacts, container_of, read_pod
 from harness.environments.simulated.policies import Policies
 from harness.environments.simulated.programs import settings
-from harness.environments.simulated.quantity import parse_quantity
 from harness.environments.simulated.service_views import ServiceViews
-from harness.environments.simulated.signature import Signature, Variant, variant
+from harness.environments.simulated.signature import Signature, Variant
 from scenarios.applications.schema import Application, Workload
 
 if TYPE_CHECKING:
@@ -27,24 +28,18 @@ if TYPE_CHECKING:
 COMPONENT = "app.kubernetes.io/component"
 Flags = Mapping[str, float]
 """Feature flag -> value of its active variant; flags that are off (zero) are absent."""
+IRRELEVANT = frozenset({"Pod", "ReplicaSet", "Deployment"})
+"""Kinds whose writes change a signature by way of pods only."""
 
 
-class PodFacts(NamedTuple):
-    """One pod, read once per version of its object."""
+class Reading(NamedTuple):
+    """A signature with what it was read from."""
 
-    manifest: Manifest
-    uid: str
-    name: str
-    namespace: str
-    workload: str
-    """Empty for pods that do not belong to the application."""
-    ready: bool
-    phase: str
-    variant: Variant
-    """Without flags."""
-    waiting: tuple[tuple[str, str], ...]
-    """(container, reason) of containers that wait."""
-    restarts: tuple[tuple[str, int], ...]
+    pods: list[PodFacts]
+    """The pods that it depends on: the ready ones, or all where policies look at callers."""
+    mark: int
+    """Version of the last write to any other kind that it depends on."""
+    signature: Signature
 
 
 class ClusterView:
@@ -62,6 +57,9 @@ class ClusterView:
         self.read_env: dict[str, tuple[tuple[str, str], ...]] = {}
         """Pod uid -> credentials (name, value) that its program read when it started."""
         self._pods: dict[int, PodFacts] = {}
+        self._last: Reading | None = None
+        self._actors: dict[int, tuple[PodFacts, Flags, Variant]] = {}
+        """(pod, live flags, the pod as it acts) of the last signature."""
         self._services = ServiceViews(application.namespace)
         self._namespace = application.namespace
         self._components = {w.component or name: name for name, w in application.workloads.items()}
@@ -82,22 +80,37 @@ class ClusterView:
         for pod in store.list("Pod"):
             facts = known.get(id(pod))
             if facts is None or facts.manifest is not pod:
-                facts = self._read(pod)
+                name = self.workload_of(pod)
+                facts = read_pod(pod, name, self.application.workloads.get(name))
             fresh[id(pod)] = facts
             found.append(facts)
         self._pods = fresh
         return found
 
     def signature(self, store: ObjectStore, pods: list[PodFacts]) -> Signature:
-        """The current signature."""
+        """The current signature: the last one, unless something that it depends on was written since. What a pod read
+        when it started goes with its manifest, which tells the start."""
+        policies, mark = Policies(store, self._namespace), store.last_write(IRRELEVANT)
+        asked = pods if policies else [pod for pod in pods if pod.ready]
+        last = self._last
+        if last is None or last.mark != mark or not same_objects(last.pods, asked):
+            self._last = last = Reading(asked, mark, self._read_signature(store, pods, policies))
+        return last.signature
+
+    def _read_signature(self, store: ObjectStore, pods: list[PodFacts], policies: Policies) -> Signature:
         live, disturbed = self.current_flags(pods), self.disturbed.by_pod(store)
         variants: dict[str, tuple[str, Variant]] = {}
+        actors: dict[int, tuple[PodFacts, Flags, Variant]] = {}
         ready: dict[str, dict[Variant, int]] = {}
         mesh = Mesh(store, self._namespace) if self.application.ambient_mesh else None
-        policies, callers = Policies(store, self._namespace), self._callers(pods)
+        callers = self._callers(pods) if policies else {}
         for pod in pods:
             if pod.ready and pod.workload:
-                acting = self._acting(pod, live)
+                read = self._actors.get(id(pod))
+                if read is None or read[0] is not pod or read[1] is not live:
+                    read = (pod, live, self._acting(pod, live))
+                actors[id(pod)] = read
+                acting = read[2]
                 if policies and (closed := policies.closed(pod.manifest, callers)):
                     acting = acting.changed(closed=closed)
                 if disturbed and (mine := disturbed.get(f"{pod.namespace}/{pod.name}")):
@@ -107,6 +120,7 @@ class ClusterView:
                 variants[pod.name] = (pod.workload, acting)
                 group = ready.setdefault(pod.workload, {})
                 group[acting] = group.get(acting, 0) + 1
+        self._actors = actors
         return Signature(
             tuple((name, tuple(sorted(ready[name].items(), key=_by_variant))) for name in sorted(ready)),
             self._services.read(store, variants),
@@ -183,69 +197,10 @@ class ClusterView:
         )
         return acting.changed(flags=flags) if flags else acting
 
-    def _read(self, pod: Manifest) -> PodFacts:
-        metadata, status = pod["metadata"], pod.get("status", {})
-        name = self.workload_of(pod)
-        conditions = status.get("conditions", ())
-        statuses = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-        ready = "deletionTimestamp" not in metadata and any(
-            condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions
-        )
-        return PodFacts(
-            manifest=pod,
-            uid=metadata.get("uid", ""),
-            name=metadata["name"],
-            namespace=metadata.get("namespace", ""),
-            workload=name,
-            ready=ready,
-            phase=status.get("phase", "Pending"),
-            variant=_variant(name, self.application.workloads[name], pod) if name else variant(),
-            waiting=tuple(
-                (s["name"], s["state"]["waiting"].get("reason", ""))
-                for s in statuses
-                if "waiting" in s.get("state", {})
-            ),
-            restarts=tuple((s["name"], s.get("restartCount", 0)) for s in statuses),
-        )
-
 
 def _in_mesh(acting: Variant, mesh: Mesh, labels: Mapping[str, str]) -> Variant:
     denied = (*acting.disturbances, *mesh.denials(labels))
     return acting.changed(mesh=mesh.membership(labels), disturbances=denied)
-
-
-def container_of(pod: Manifest, workload: str) -> Manifest:
-    """The container that runs the workload's program: the one of its name, or the first."""
-    containers: list[Manifest] = pod["spec"]["containers"]
-    return next((c for c in containers if c["name"] == workload), containers[0])
-
-
-def limit(container: Manifest, resource: str) -> float:
-    """A resource limit in cores or bytes; 0 when there is none."""
-    amount = ((container.get("resources") or {}).get("limits") or {}).get(resource)
-    return parse_quantity(amount) if amount is not None else 0.0
-
-
-def _variant(name: str, workload: Workload, pod: Manifest) -> Variant:
-    container = container_of(pod, name)
-    env = tuple(
-        (entry["name"], str(entry.get("value", "")))
-        for entry in container.get("env") or ()
-        if entry["name"] in workload.env
-    )
-    return variant(
-        env=env,
-        cpu_limit_m=limit(container, "cpu") * 1000,
-        resolves_names=pod["spec"].get("dnsPolicy", "ClusterFirst")
-        in ("ClusterFirst", "ClusterFirstWithHostNet"),
-        serves=container["image"] == workload.image and runs_own_program(container, workload),
-    )
-
-
-def runs_own_program(container: Manifest, workload: Workload) -> bool:
-    """Whether a container's command starts the workload's program."""
-    command = tuple(container.get("command") or ())
-    return command in ((), workload.command) or command == workload.program != ()
 
 
 def credential_names(workload: Workload) -> tuple[str, ...]:
@@ -254,6 +209,11 @@ def credential_names(workload: Workload) -> tuple[str, ...]:
         n for o in workload.operations.values() for call in o.calls for n in call.password.split(":") if n
     }
     return tuple(sorted(shown | ({workload.password.variable} if workload.password else set())))
+
+
+def same_objects(one: Sequence[object], other: Sequence[object]) -> bool:
+    """Whether two sequences hold the very same objects."""
+    return len(one) == len(other) and all(map(operator.is_, one, other))
 
 
 def _by_variant(item: tuple[Variant, int]) -> Any:

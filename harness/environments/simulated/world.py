@@ -4,17 +4,16 @@ Owns: the order of things. It is a discrete-event simulation: controllers say wh
 jumps from one wake-up to the next, and time in which nothing is due costs nothing. Does not own: the API
 (`cluster.py`), what containers do (the runtime), what monitoring sees.
 
-A world is picklable as a whole; `checkpoint` and `restore` are how a prepared incident is shared by trials.
+A world is picklable as a whole; `checkpoint` is how a prepared incident is shared by trials.
 """
 
 from __future__ import annotations
 
-import gc
-import pickle
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 from harness.cluster import Manifest
+from harness.environments.simulated.checkpoint import Checkpoint
 from harness.environments.simulated.clock import BEGIN, Clock, EventQueue, Key, draw
 from harness.environments.simulated.cluster import SimulatedCluster
 from harness.environments.simulated.controllers.autoscaler import AutoscalerController
@@ -135,22 +134,9 @@ class World:
         self._serials[what] = serial + 1
         return serial
 
-    def checkpoint(self) -> bytes:
-        """The whole world, runtime included, as bytes."""
-        return pickle.dumps(self, protocol=pickle.HIGHEST_PROTOCOL)
-
-    @staticmethod
-    def restore(data: bytes) -> World:
-        """An independent copy of a checkpointed world. Only for bytes that `checkpoint` wrote."""
-        collecting = gc.isenabled()
-        gc.disable()  # nothing that is being unpickled is garbage; scanning it doubles the time
-        try:
-            world = pickle.loads(data)
-        finally:
-            if collecting:
-                gc.enable()
-        assert isinstance(world, World)
-        return world
+    def checkpoint(self) -> Checkpoint:
+        """The whole world as it is, runtime included."""
+        return Checkpoint(self)
 
     def _dispatch(self) -> None:
         """Show each write to the controllers that watch its kind."""

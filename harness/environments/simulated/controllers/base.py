@@ -26,11 +26,8 @@ class Controller:
 
     def __init__(self, world: World) -> None:
         self.world = world
-
-    @property
-    def store(self) -> ObjectStore:
+        self.store: ObjectStore = world.store
         """The objects."""
-        return self.world.store
 
     @property
     def now(self) -> float:
@@ -84,10 +81,11 @@ def owner_reference(owner: Manifest) -> Manifest:
 
 
 def condition(manifest: Manifest, type_: str) -> Manifest:
-    """A condition from an object's status; empty when it has none of that type."""
+    """A condition from an object's status, not to be changed; empty when it has none of that type."""
     for entry in manifest.get("status", {}).get("conditions", ()):
         if entry["type"] == type_:
-            return dict(entry)
+            found: Manifest = entry
+            return found
     return {}
 
 

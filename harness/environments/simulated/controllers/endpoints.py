@@ -5,10 +5,16 @@ The port is whatever the Service names: if nothing listens there, the endpoints 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import Key
 from harness.environments.simulated.controllers.base import Controller, concerns_others, is_true, key_of
-from harness.environments.simulated.store import Change, carries
+from harness.environments.simulated.store import Change, labels_of
+
+if TYPE_CHECKING:
+    from harness.environments.simulated.world import World
 
 
 def resolve_port(port: Manifest, pod: Manifest) -> int | None:
@@ -29,6 +35,12 @@ class EndpointsController(Controller):
     name = "endpoint-controller"
     watches = ("Service", "Pod", "Endpoints")
 
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._version = -1
+        self._known: list[tuple[Key, Mapping[str, str]]] = []
+        """What `_selectors` read at that version."""
+
     def observe(self, change: Change) -> None:
         """A Service, the Service of changed Endpoints, or every one that selects the pod as it was or is."""
         if change.kind == "Service":
@@ -42,11 +54,22 @@ class EndpointsController(Controller):
             return
         if not concerns_others(change):
             return
-        pods = [pod for pod in (change.old, change.new) if pod is not None]
-        for service in self.store.list("Service", change.key[0]):
-            selector = service["spec"].get("selector")
-            if selector and any(carries(pod, selector) for pod in pods):
-                self.enqueue(key_of(service))
+        before, after = (labels_of(pod) if pod is not None else {} for pod in (change.old, change.new))
+        for key, selector in self._selectors():
+            wanted = selector.items()
+            if key[0] == change.key[0] and (wanted <= after.items() or wanted <= before.items()):
+                self.enqueue(key)
+
+    def _selectors(self) -> list[tuple[Key, Mapping[str, str]]]:
+        """Key and selector of every Service that has one."""
+        version = self.store.last_write_of("Service")
+        if version != self._version:
+            services = self.store.list("Service")
+            self._known = [
+                (key_of(one), one["spec"]["selector"]) for one in services if one["spec"].get("selector")
+            ]
+            self._version = version
+        return self._known
 
     def reconcile(self, key: Key) -> None:
         """Write the endpoints of one Service."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from functools import lru_cache
 
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import epoch, iso
@@ -45,8 +46,13 @@ def surge_and_unavailable(deployment: Manifest) -> tuple[int, int]:
     if strategy["type"] == "Recreate":
         return 0, 0
     rolling = strategy.get("rollingUpdate") or {}
-    surge = _resolve(rolling.get("maxSurge", "25%"), replicas, round_up=True)
-    unavailable = _resolve(rolling.get("maxUnavailable", "25%"), replicas, round_up=False)
+    return _resolved(rolling.get("maxSurge", "25%"), rolling.get("maxUnavailable", "25%"), replicas)
+
+
+@lru_cache(maxsize=256)
+def _resolved(max_surge: int | str, max_unavailable: int | str, replicas: int) -> tuple[int, int]:
+    surge = _resolve(max_surge, replicas, round_up=True)
+    unavailable = _resolve(max_unavailable, replicas, round_up=False)
     return (surge, unavailable) if surge or unavailable else (0, 1)
 
 
@@ -60,8 +66,8 @@ def _resolve(value: int | str, replicas: int, round_up: bool) -> int:
 def total(replica_sets: list[Manifest], counter: str = "") -> int:
     """The sum of a status counter, or of the desired replicas."""
     if not counter:
-        return sum(replica_set["spec"]["replicas"] for replica_set in replica_sets)
-    return sum(replica_set.get("status", {}).get(counter, 0) for replica_set in replica_sets)
+        return sum([replica_set["spec"]["replicas"] for replica_set in replica_sets])
+    return sum([replica_set.get("status", {}).get(counter, 0) for replica_set in replica_sets])
 
 
 def deployment_status(

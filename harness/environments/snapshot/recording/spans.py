@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from harness.environments.simulated.flow import Flow
 from harness.environments.simulated.latency import Z95, Latency
-from harness.environments.simulated.recorder import PodTrace, Recorder
+from harness.environments.simulated.pod_facts import PodTrace
+from harness.environments.simulated.recorder import Recorder
 from harness.environments.simulated.request_model import CallResult, Node, Outcome
 from scenarios.applications.schema import Call
 
