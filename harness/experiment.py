@@ -24,6 +24,7 @@ from harness.plugins import added_by
 from harness.progress import Progress
 from harness.protocols import Agent, Briefing
 from harness.records import Declaration, Plan, TrialRecord, TrialSpec
+from harness.recovery import take_over
 from harness.runner import compose_arms, create_agents, create_models, pairs, preflight
 from harness.store import RunDirectory
 from interventions.registry import Intervention
@@ -75,7 +76,10 @@ def stopping_rule(config: ExperimentConfig, plan: Plan) -> Due | None:
 
 def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due | None = None) -> None:
     """Run every planned trial that has no durable record yet; with `due`, in batches, until none is wanted."""
+    config = config.model_copy(update={"run_dir": str(run.path.resolve())})
     with ExitStack() as session:
+        take_over(run)
+        session.callback(take_over, run)
         stop = session.enter_context(stop_on_signals())
         while not stop.requested:
             finished, wanted = (run.finished(), plan.trials) if due is None else asked_for(run, due)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.agents import brings_own_model, create_agent
 from harness.config import ExperimentConfig
 from harness.environments import environment_factory, select_scenarios
 from harness.errors import ConfigurationError, HarnessError, Problem
+from harness.journal import DIRECTORY, Journal
 from harness.models import create_model
 from harness.models.own import OwnModel
 from harness.protocols import Agent, Instructed, Model
@@ -36,6 +38,7 @@ class TrialRunner:
         self._arms = compose_arms(config)
         self._models: dict[str, Model] = {**create_models(config), OwnModel.name: OwnModel()}
         self._environment = environment_factory(config.environment, config.verdict)
+        self.journal = journal_of(config)
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
         """Run one trial to its record. Raises ConfigurationError where no other trial could work either."""
@@ -75,12 +78,29 @@ class TrialRunner:
             variant=self._config.variant,
             max_attempts=self._config.max_attempts,
             ground_truth=self._config.ground_truth,
+            journal=self.journal,
         )
 
     async def close(self) -> None:
-        """Give back what models hold; before the event loop ends."""
+        """Give back what models and the journal hold; before the event loop ends."""
         for model in self._models.values():
             await model.close()
+        if self.journal is not None:
+            self.journal.close()
+
+    def stored(self, trial_ids: Sequence[str]) -> None:
+        """These trials are durable in the run directory."""
+        if self.journal is not None:
+            self.journal.release(trial_ids)
+
+
+def journal_of(config: ExperimentConfig) -> Journal | None:
+    """The journal in the run directory; None on a machine that does not see it."""
+    return (
+        Journal(Path(config.run_dir) / DIRECTORY)
+        if config.run_dir and Path(config.run_dir).is_dir()
+        else None
+    )
 
 
 def instructed(agent: Agent, scenario: Scenario) -> Agent:
