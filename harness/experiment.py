@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
-from harness.environments import select_scenarios, source_digests
+from harness.environments import environment_session, select_scenarios, source_digests
 from harness.errors import CAUSES, ConfigurationError, Problem
 from harness.executors import create_executor, executor_session
 from harness.finished import Finished
@@ -38,6 +38,8 @@ class Outcome(NamedTuple):
     results: Mapping[str, Any]
     unaccounted: int
     """Trials that are owed or were excluded for infrastructure reasons."""
+    left: Sequence[str] = ()
+    """What the run could not remove from a live cluster."""
 
 
 def run_experiment(config: ExperimentConfig) -> Outcome:
@@ -47,7 +49,8 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     run = RunDirectory(run_dir(config))
     run.open_for_writing(plan)
     try:
-        run_owed(config, plan, run, stopping_rule(config, plan))
+        with environment_session(config) as live:
+            run_owed(live.config, plan, run, stopping_rule(config, plan))
         from harness.report import write_reports  # pandas and matplotlib: not before trials have run
 
         records = run.records()
@@ -55,7 +58,7 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     finally:
         run.close()
     excluded = sum(record.status == "excluded" for record in records)
-    return Outcome(run.path, results, results["denominators"]["owed"] + excluded)
+    return Outcome(run.path, results, results["denominators"]["owed"] + excluded, tuple(live.left))
 
 
 Due = Callable[[Sequence[TrialRecord]], Sequence[TrialSpec]]

@@ -18,10 +18,11 @@ from harness.errors import ConfigurationError, HarnessError, Problem
 from harness.journal import DIRECTORY, Journal
 from harness.models import create_model
 from harness.models.own import OwnModel
-from harness.protocols import Agent, Model
+from harness.protocols import Agent, Instructed, Model
 from harness.records import TrialSpec
 from harness.trial import Setting, TrialOutput, crash_text, run_trial, unplayed
 from interventions.registry import Intervention, compose
+from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
     from harness.forks.runner import ForkRunner
@@ -64,11 +65,12 @@ class TrialRunner:
     def setting(self, spec: TrialSpec) -> Setting:
         """Everything that a trial is made of."""
         arm = self._arms[spec.arm]
+        scenario = self._scenarios[spec.scenario]
         return Setting(
-            scenario=self._scenarios[spec.scenario],
+            scenario=scenario,
             environment=self._environment,
             model=self._models[spec.model],
-            agent=lambda: create_agent(spec.agent, self._config.agents[spec.agent]),
+            agent=lambda: instructed(create_agent(spec.agent, self._config.agents[spec.agent]), scenario),
             guards=lambda: [one.guard() for one in arm if one.kind == "structural"],
             prompt_additions=[one.text.render() for one in arm if one.text is not None],
             budget=self._config.budget,
@@ -99,6 +101,13 @@ def journal_of(config: ExperimentConfig) -> Journal | None:
         if config.run_dir and Path(config.run_dir).is_dir()
         else None
     )
+
+
+def instructed(agent: Agent, scenario: Scenario) -> Agent:
+    """The agent; a control agent, which is no contestant, is told the scenario."""
+    if isinstance(agent, Instructed):
+        agent.learn(scenario)
+    return agent
 
 
 def create_models(config: ExperimentConfig) -> Mapping[str, Model]:
