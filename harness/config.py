@@ -18,6 +18,7 @@ from harness.context import ContextConfig
 from harness.errors import ConfigurationError, Problem
 from harness.factorial import Design, with_design
 from harness.records import Variant
+from harness.sandbox.config import SandboxConfig
 
 
 class Config(BaseModel):
@@ -162,6 +163,7 @@ class ExperimentConfig(Config):
     ground_truth: Literal["corrected", "published"] = "corrected"
     """Which ground truth is scored where the published one contradicts the injection."""
     environment: EnvironmentConfig = EnvironmentConfig()
+    sandbox: SandboxConfig = SandboxConfig()
     agents: dict[str, dict[str, Any]] = Field(min_length=1)
     """Agent name -> `kind` plus the agent's own fields."""
     models: dict[str, dict[str, Any]] = Field(min_length=1)
@@ -227,6 +229,7 @@ class ExperimentConfig(Config):
             "pilot": True,
             "fork": {"run"},
             "environment": {"root", "cache_dir"},
+            "sandbox": {"ready"},
         }
         return self.model_dump(mode="json", exclude=hidden)
 

@@ -25,6 +25,7 @@ from harness.progress import Progress
 from harness.protocols import Agent, Briefing
 from harness.records import Declaration, Plan, TrialRecord, TrialSpec
 from harness.runner import compose_arms, create_agents, create_models, pairs, preflight
+from harness.sandbox.upkeep import swept
 from harness.store import RunDirectory
 from interventions.registry import Intervention
 from scenarios.schema import Scenario
@@ -46,7 +47,8 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     run = RunDirectory(run_dir(config))
     run.open_for_writing(plan)
     try:
-        run_owed(config, plan, run, stopping_rule(config, plan))
+        with swept(config):
+            run_owed(config, plan, run, stopping_rule(config, plan))
         from harness.report import write_reports  # pandas and matplotlib: not before trials have run
 
         records = run.records()
