@@ -25,7 +25,9 @@ class ReadBeforeWrite:
 
     name = "read_before_write"
     targets: ClassVar[tuple[str, ...]] = ("reasoning_action",)
-    content: ClassVar[Mapping[str, str]] = {"read": "Before you change an object, read it with a tool call of its own."}
+    content: ClassVar[Mapping[str, str]] = {
+        "read": "Before you change an object, read it with a tool call of its own."
+    }
     Parameters = ReadBeforeWriteParameters
 
     def __init__(self, parameters: ReadBeforeWriteParameters) -> None:

@@ -45,7 +45,8 @@ class FirstAlertModel:
         texts = " ".join(str(message.get("content")) for message in request.messages[1:])
         found = re.search(r'"(?:service_name|entity|deployment|pod)": ?"([a-z][a-z-]*[a-z])', texts)
         entity = f"{self.config.namespace}/Deployment/{found[1] if found else 'unknown'}"
-        answer = {"entities": [{"name": entity, "contributing_factor": True}], "propagations": [], "alerts_explained": []}
+        entities = [{"name": entity, "contributing_factor": True}]
+        answer = {"entities": entities, "propagations": [], "alerts_explained": []}
         usage = Usage(input_tokens=len(texts) // 4, output_tokens=40)
         return ModelReply("", [RequestedCall("x", "submit", json.dumps(answer))], usage=usage, latency_s=1.0)
 
