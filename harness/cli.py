@@ -38,12 +38,15 @@ Verbs:
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
   python -m harness calibrate inject RUN | sheet PATH | agreement GOLD how far labels can be trusted
+  python -m harness janitor [--everything]                             remove what killed runs left on a live cluster
+  python -m harness fidelity SIMULATED LIVE                            what the two clusters showed, by scenario
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
 VERBS = (
     "scenarios", "report", "compare", "fork", "score", "export", "serve", "classify", "calibrate",
+    "janitor", "fidelity",
 )  # fmt: skip
 FAILED, WRONG = 1, 2
 
@@ -125,7 +128,9 @@ def experiment(composed: dict[str, Any]) -> int:
 
     print_contrasts(outcome.results)
     sys.stderr.write(f"report: {outcome.run_dir / 'report.html'}\n")
-    return FAILED if outcome.unaccounted else 0
+    for what in outcome.left:
+        sys.stderr.write(f"left on the cluster: {what}\n")
+    return FAILED if outcome.unaccounted or outcome.left else 0
 
 
 def guarded(work: Callable[[], int]) -> int:

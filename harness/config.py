@@ -17,6 +17,7 @@ from harness.budget import BudgetConfig
 from harness.context import ContextConfig
 from harness.errors import ConfigurationError, Problem
 from harness.factorial import Design, with_design
+from harness.live_config import WHERE_IT_RUNS, KubernetesConfig
 from harness.records import Variant
 from harness.sandbox.config import SandboxConfig
 
@@ -53,7 +54,9 @@ class EnvironmentConfig(Config):
     """Where scenarios play."""
 
     kind: str = "simulated"
-    """`simulated`, `snapshot`, or a dotted path package.module:Class."""
+    """`simulated`, `snapshot`, `kubernetes`, or a dotted path package.module:Class."""
+    kubernetes: KubernetesConfig | None = None
+    """kubernetes: the cluster and what the harness may do there."""
     root: str | None = None
     """snapshot: directory of Scenario-N folders (ITBench-Lite, ITBench-AA)."""
     cache_dir: str | None = None
@@ -228,9 +231,17 @@ class ExperimentConfig(Config):
             "planning": True,
             "pilot": True,
             "fork": {"run"},
-            "environment": {"root", "cache_dir"},
+            "environment": {
+                "root": True,
+                "cache_dir": True,
+                "kubernetes": WHERE_IT_RUNS,
+            },
             "sandbox": {"ready"},
         }
+        if self.environment.kubernetes is None:
+            hidden["environment"]["kubernetes"] = True
+        if self.sandbox.kind == "none":
+            hidden["sandbox"] = True
         return self.model_dump(mode="json", exclude=hidden)
 
     def digest(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from harness import __version__
 from harness.agents.prompts import system_prompt, task_prompt
 from harness.config import ExperimentConfig
-from harness.environments import select_scenarios, source_digests
+from harness.environments import environment_session, select_scenarios, source_digests
 from harness.errors import CAUSES, ConfigurationError, Problem
 from harness.executors import create_executor, executor_session
 from harness.finished import Finished
@@ -24,6 +24,7 @@ from harness.plugins import added_by
 from harness.progress import Progress
 from harness.protocols import Agent, Briefing
 from harness.records import Declaration, Plan, TrialRecord, TrialSpec
+from harness.recovery import take_over
 from harness.runner import compose_arms, create_agents, create_models, pairs, preflight
 from harness.sandbox.upkeep import swept
 from harness.store import RunDirectory
@@ -38,6 +39,8 @@ class Outcome(NamedTuple):
     results: Mapping[str, Any]
     unaccounted: int
     """Trials that are owed or were excluded for infrastructure reasons."""
+    left: Sequence[str] = ()
+    """What the run could not remove from a live cluster."""
 
 
 def run_experiment(config: ExperimentConfig) -> Outcome:
@@ -47,8 +50,8 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     run = RunDirectory(run_dir(config))
     run.open_for_writing(plan)
     try:
-        with swept(config):
-            run_owed(config, plan, run, stopping_rule(config, plan))
+        with swept(config), environment_session(config) as live:
+            run_owed(live.config, plan, run, stopping_rule(config, plan))
         from harness.report import write_reports  # pandas and matplotlib: not before trials have run
 
         records = run.records()
@@ -56,7 +59,7 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     finally:
         run.close()
     excluded = sum(record.status == "excluded" for record in records)
-    return Outcome(run.path, results, results["denominators"]["owed"] + excluded)
+    return Outcome(run.path, results, results["denominators"]["owed"] + excluded, tuple(live.left))
 
 
 Due = Callable[[Sequence[TrialRecord]], Sequence[TrialSpec]]
@@ -74,7 +77,10 @@ def stopping_rule(config: ExperimentConfig, plan: Plan) -> Due | None:
 
 def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due | None = None) -> None:
     """Run every planned trial that has no durable record yet; with `due`, in batches, until none is wanted."""
+    config = config.model_copy(update={"run_dir": str(run.path.resolve())})
     with ExitStack() as session:
+        take_over(run)
+        session.callback(take_over, run)
         stop = session.enter_context(stop_on_signals())
         while not stop.requested:
             finished, wanted = (run.finished(), plan.trials) if due is None else asked_for(run, due)

@@ -164,6 +164,14 @@ class Agent(Protocol):
         """Work until the session has an accepted submission, or give up by returning."""
 
 
+@runtime_checkable
+class Instructed(Protocol):
+    """The optional part of a control agent, which proves verdicts and is no contestant."""
+
+    def learn(self, scenario: Scenario) -> None:
+        """Take in the scenario, ground truth included; before `run`."""
+
+
 # --- Guard --------------------------------------------------------------------------------------------
 
 

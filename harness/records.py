@@ -258,6 +258,19 @@ class TrialRecord(Record):
     """Traces of `earlier`, in the same order; None where a lost worker took it along."""
 
 
+class Interrupted(Record):
+    """An attempt that ended with its process: a line of `interrupted.jsonl`. Its trial is owed or was run again."""
+
+    trial_id: str
+    attempt: int
+    journal: str
+    """File and number in the journal that it was found in."""
+    events: int
+    usage: Usage
+    """What its model calls had consumed; beside what the trial's record counts."""
+    trace: TraceRef | None
+
+
 # --- the frozen plan ----------------------------------------------------------------------------------
 
 

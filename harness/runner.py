@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.agents import brings_own_model, create_agent
 from harness.config import ExperimentConfig
 from harness.environments import environment_factory, select_scenarios
 from harness.errors import ConfigurationError, HarnessError, Problem
+from harness.journal import DIRECTORY, Journal
 from harness.models import create_model
 from harness.models.own import OwnModel
-from harness.protocols import Agent, Model
+from harness.protocols import Agent, Instructed, Model
 from harness.records import TrialSpec
 from harness.sandbox.pool import SandboxPool
 from harness.sandbox.tools import opened
 from harness.sandbox.upkeep import require_images
 from harness.trial import Setting, TrialOutput, crash_text, run_trial, unplayed
 from interventions.registry import Intervention, compose
+from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
     from harness.forks.runner import ForkRunner
@@ -39,6 +42,7 @@ class TrialRunner:
         self._models: dict[str, Model] = {**create_models(config), OwnModel.name: OwnModel()}
         self._sandboxes = SandboxPool(config.sandbox) if config.sandbox.kind == "docker" else None
         self._environment = environment_factory(config.environment, config.verdict)
+        self.journal = journal_of(config)
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
         """Run one trial to its record. Raises ConfigurationError where no other trial could work either."""
@@ -65,11 +69,12 @@ class TrialRunner:
     def setting(self, spec: TrialSpec) -> Setting:
         """Everything that a trial is made of."""
         arm = self._arms[spec.arm]
+        scenario = self._scenarios[spec.scenario]
         return Setting(
-            scenario=self._scenarios[spec.scenario],
+            scenario=scenario,
             environment=self._environment,
             model=self._models[spec.model],
-            agent=lambda: create_agent(spec.agent, self._config.agents[spec.agent]),
+            agent=lambda: instructed(create_agent(spec.agent, self._config.agents[spec.agent]), scenario),
             guards=lambda: [one.guard() for one in arm if one.kind == "structural"],
             prompt_additions=[one.text.render() for one in arm if one.text is not None],
             budget=self._config.budget,
@@ -78,14 +83,38 @@ class TrialRunner:
             max_attempts=self._config.max_attempts,
             ground_truth=self._config.ground_truth,
             sandbox=partial(opened, self._sandboxes) if self._sandboxes else None,
+            journal=self.journal,
         )
 
     async def close(self) -> None:
-        """Give back what models and sandboxes hold; before the event loop ends."""
+        """Give back what models, sandboxes and the journal hold; before the event loop ends."""
         for model in self._models.values():
             await model.close()
         if self._sandboxes is not None:
             await self._sandboxes.close()
+        if self.journal is not None:
+            self.journal.close()
+
+    def stored(self, trial_ids: Sequence[str]) -> None:
+        """These trials are durable in the run directory."""
+        if self.journal is not None:
+            self.journal.release(trial_ids)
+
+
+def journal_of(config: ExperimentConfig) -> Journal | None:
+    """The journal in the run directory; None on a machine that does not see it."""
+    return (
+        Journal(Path(config.run_dir) / DIRECTORY)
+        if config.run_dir and Path(config.run_dir).is_dir()
+        else None
+    )
+
+
+def instructed(agent: Agent, scenario: Scenario) -> Agent:
+    """The agent; a control agent, which is no contestant, is told the scenario."""
+    if isinstance(agent, Instructed):
+        agent.learn(scenario)
+    return agent
 
 
 def create_models(config: ExperimentConfig) -> Mapping[str, Model]:

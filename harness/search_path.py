@@ -9,7 +9,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from harness.plugins import added_packages
 
 
-class AddedGroups(SearchPathPlugin):
+class AddedGroups(SearchPathPlugin):  # type: ignore[misc]  # Hydra ships no types
     """Appends every package that an entry point `sre_harness.conf` names."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:

@@ -3,6 +3,8 @@
     plan.json        what is owed, with its digest; written before the first trial
     records.jsonl    one line per finished trial; a trial exists only when its line is on disk
     traces/N.jsonl.gz  segments; each attempt is one gzip member, found by (file, offset, length)
+    interrupted.jsonl  attempts that a killed process left, with their traces; written by `recovery.py`
+    journal/         events of the attempts that are under way (`journal.py`)
 
 Owns: layout, durability, the refusal of a changed plan. A torn last line is work that is owed again: it is cut
 off when the directory is opened for writing, and at once when a write fails. One process writes at a time (lock
@@ -24,7 +26,7 @@ from pydantic import ValidationError
 
 from harness.errors import ConfigurationError, Problem, RunStopped
 from harness.finished import Finished, seal, unpack
-from harness.records import Plan, TraceRef, TrialRecord
+from harness.records import Interrupted, Plan, TraceRef, TrialRecord
 from harness.trace import Event
 
 T = TypeVar("T")
@@ -60,6 +62,11 @@ class RunDirectory:
         """Where the finished trials lie."""
         return self.path / "records.jsonl"
 
+    @property
+    def interrupted_file(self) -> Path:
+        """Where the attempts are listed that killed processes left (`recovery.py`)."""
+        return self.path / "interrupted.jsonl"
+
     def read_plan(self) -> Plan:
         """The frozen plan. Raises ConfigurationError when there is none or it is not readable."""
         try:
@@ -72,12 +79,20 @@ class RunDirectory:
 
     def records(self) -> list[TrialRecord]:
         """All finished trials. A torn last line is left out; any other bad line is an error with its number."""
-        return list(self._lines(TrialRecord.model_validate_json))
+        return list(whole_lines(self.records_file, TrialRecord.model_validate_json))
+
+    def interrupted(self) -> list[Interrupted]:
+        """Attempts that ended with their process, in the order in which they were found."""
+        return list(whole_lines(self.interrupted_file, Interrupted.model_validate_json))
+
+    def interrupted_trace(self, one: Interrupted) -> list[Event]:
+        """The events up to the interruption."""
+        return self._events(one.trace)
 
     def finished(self) -> set[str]:
         """Ids of all finished trials, read without building their records."""
         decoder = msgspec.json.Decoder(RecordLine)
-        return {line.spec.trial_id for line in self._lines(decoder.decode)}
+        return {line.spec.trial_id for line in whole_lines(self.records_file, decoder.decode)}
 
     def trace(self, record: TrialRecord) -> list[Event]:
         """The events of a trial's counted attempt, read without touching other trials."""
@@ -93,20 +108,6 @@ class RunDirectory:
         with open(self.path / "traces" / place.file, "rb") as segment:
             segment.seek(place.offset)
             return unpack(segment.read(place.length))
-
-    def _lines(self, read: Callable[[bytes], T]) -> Iterator[T]:
-        """Every whole line of the records; a torn last one is left out."""
-        if not self.records_file.exists():
-            return
-        with open(self.records_file, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield read(line)
-                except (ValidationError, msgspec.MsgspecError) as error:
-                    where = f"{self.records_file}:{number}"
-                    raise ConfigurationError(Problem(where, f"not a readable record: {error}")) from None
 
     # --- writing ------------------------------------------------------------------------------------
 
@@ -125,7 +126,8 @@ class RunDirectory:
                 refuse_changes(self.read_plan(), plan, self.path)
             else:
                 write_atomically(self.plan_file, plan.model_dump_json(indent=1).encode())
-            self._cut_torn_line()
+            cut_torn_line(self.records_file)
+            cut_torn_line(self.interrupted_file)
         except BaseException:
             self.close()
             raise
@@ -139,33 +141,25 @@ class RunDirectory:
 
         Raises RunStopped when the disk refuses; the directory then holds what it held before.
         """
-        segment = self._segment()
-        places: list[list[TraceRef | None]] = []
         try:
-            with open(segment, "ab") as traces:
-                for one in finished:
-                    places.append([])
-                    for member in one.traces:
-                        place = TraceRef(file=segment.name, offset=traces.tell(), length=len(member))
-                        places[-1].append(place if member else None)
-                        traces.write(member)
-                sync(traces)
-            self._add_lines(b"".join(one.line(at) for one, at in zip(finished, places, strict=True)))
+            places = iter(self.add_traces([member for one in finished for member in one.traces]))
+            lines = [one.line([next(places) for _ in one.traces]) for one in finished]
+            add_lines(self.records_file, b"".join(lines))
         except OSError as error:
             what = f"cannot be written: {error}; {len(finished)} finished trials were not kept and are owed"
             raise RunStopped(f"run_dir={self.path}: {what}") from None
 
-    def _add_lines(self, lines: bytes) -> None:
-        with open(self.records_file, "ab", buffering=0) as file:
-            before = file.tell()
-            try:
-                taken = file.write(lines)
-                if taken != len(lines):  # a full disk takes a part first, and refuses the next write
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(before)
-                raise
+    def add_traces(self, members: Sequence[bytes]) -> list[TraceRef | None]:
+        """Make packed traces durable; where each lies, None for empty ones. Raises OSError."""
+        segment = self._segment()
+        places: list[TraceRef | None] = []
+        with open(segment, "ab") as traces:
+            for member in members:
+                place = TraceRef(file=segment.name, offset=traces.tell(), length=len(member))
+                places.append(place if member else None)
+                traces.write(member)
+            sync(traces)
+        return places
 
     def close(self) -> None:
         """Give the lock back."""
@@ -184,16 +178,6 @@ class RunDirectory:
                 Problem(f"run_dir={self.path}", "another process is writing here", hint)
             ) from None
         self._lock = lock
-
-    def _cut_torn_line(self) -> None:
-        if not self.records_file.exists():
-            return
-        data = self.records_file.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            with open(self.records_file, "r+b") as lines:
-                lines.truncate(whole)
-                sync(lines)
 
     def _segment(self) -> Path:
         segments = sorted((self.path / "traces").glob("*.jsonl.gz"))
@@ -232,6 +216,47 @@ def flatten(value: object, path: str = "") -> dict[str, str]:
     for key, inner in items:
         leaves |= flatten(inner, f"{path}.{key}" if path else key)
     return leaves
+
+
+def whole_lines(path: Path, read: Callable[[bytes], T]) -> Iterator[T]:
+    """Every whole line of a file; a torn last one is left out. Raises ConfigurationError naming a bad line."""
+    if not path.exists():
+        return
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield read(line)
+            except (ValidationError, msgspec.MsgspecError) as error:
+                where = f"{path}:{number}"
+                raise ConfigurationError(Problem(where, f"not a readable record: {error}")) from None
+
+
+def cut_torn_line(path: Path) -> None:
+    """Drop what a killed process left half written at the end of a file."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        with open(path, "r+b") as lines:
+            lines.truncate(whole)
+            sync(lines)
+
+
+def add_lines(path: Path, lines: bytes) -> None:
+    """Append whole lines to a file and make them durable, or leave it as it was. Raises OSError."""
+    with open(path, "ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            taken = file.write(lines)
+            if taken != len(lines):  # a full disk takes a part first, and refuses the next write
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -1,8 +1,8 @@
 """The trace: ordered typed events of one attempt; its writer and its reader.
 
 Owns: event types and their JSON lines. Does not own: where traces are stored (`harness/store.py`) or what
-they mean (`harness/mast`). Every event is flushed as it happens when the writer has a file, so a killed
-process loses nothing that was seen. Events are msgspec structs because a trial writes them one by one and
+they mean (`harness/mast`). Every event goes to the writer's sink as it happens, so that a killed process loses
+nothing that was seen (`harness/journal.py`). Events are msgspec structs because a trial writes them one by one and
 archives are read by the ten thousand.
 
 Events marked *observer* were not seen by the agent and are withheld from classifiers.
@@ -11,7 +11,7 @@ Events marked *observer* were not seen by the agent and are withheld from classi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
@@ -181,10 +181,17 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
-class TraceWriter:
-    """Numbers events and keeps them; with a file, also writes each one through at once."""
+class Sink(Protocol):
+    """Where events go as they happen."""
 
-    def __init__(self, sink: BinaryIO | None = None) -> None:
+    def write(self, event: bytes) -> None:
+        """Keep one event, given as JSON; it survives the process once this returns."""
+
+
+class TraceWriter:
+    """Numbers events and keeps them; with a sink, also writes each one through at once."""
+
+    def __init__(self, sink: Sink | None = None) -> None:
         self.events: list[Event] = []
         self._sink = sink
 
@@ -193,8 +200,7 @@ class TraceWriter:
         numbered = msgspec.structs.replace(event, i=len(self.events), t=at)
         self.events.append(numbered)
         if self._sink is not None:
-            self._sink.write(_encoder.encode(numbered) + b"\n")
-            self._sink.flush()
+            self._sink.write(_encoder.encode(numbered))
         return numbered
 
 

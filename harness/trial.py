@@ -24,6 +24,7 @@ from harness.agents.prompts import system_prompt, task_prompt
 from harness.budget import Budget, BudgetConfig
 from harness.context import ContextConfig
 from harness.errors import CAUSES, AgentError, HarnessError, InfrastructureError, TrialError
+from harness.journal import Journal
 from harness.mast.classify import classify
 from harness.models.own import OwnModel
 from harness.operator_channel import OperatorChannel
@@ -69,6 +70,8 @@ class Setting:
     """Which ground truth is scored."""
     sandbox: Callable[[Environment, Briefing], AbstractAsyncContextManager[SandboxTools]] | None = None
     """Opens the place where the agent can run code of its own; None where it cannot."""
+    journal: Journal | None = None
+    """Where events are written as they happen; without one they are kept in memory until the trial ends."""
 
 
 async def run_trial(spec: TrialSpec, setting: Setting) -> TrialOutput:
@@ -106,7 +109,8 @@ class Attempt:
         self.spec = spec
         self.setting = setting
         self.number = number
-        self.trace = TraceWriter()
+        journal = setting.journal
+        self.trace = TraceWriter(journal.attempt(spec.trial_id, number) if journal else None)
         self.budget = Budget(setting.budget)
         self.session: Session | None = None
         self.began = time.perf_counter()

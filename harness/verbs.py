@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness import verbs_inference, verbs_itbench
+from harness import verbs_cluster, verbs_inference, verbs_itbench
 from harness.errors import ConfigurationError, Problem
 from harness.interop import exports
 from harness.mast import verb as mast
@@ -20,6 +20,8 @@ app.add_typer(scenarios_app, name="scenarios")
 app.command()(verbs_inference.compare)
 app.command()(verbs_inference.fork)
 app.command()(verbs_itbench.score)
+app.command()(verbs_cluster.janitor)
+app.command()(verbs_cluster.fidelity)
 app.command()(exports.export)
 scenarios_app.command("import")(verbs_itbench.import_scenarios)
 scenarios_app.command("lint")(verbs_itbench.lint)

@@ -3,6 +3,7 @@
 react           one model in a loop of thought, tool calls and results
 state_machine   one model, led through phases with prompts and tools of their own
 team            several roles with conversations of their own that hand work to each other
+control         a conduct that is given the scenario's answer, to prove verdicts; no contestant
 external        somebody else's program, which works through MCP and brings its own model
 
 An agent class has `Config`, a pydantic model of its fields that refuses unknown keys, and takes one in its
@@ -27,6 +28,7 @@ AGENTS = extended(
         "react": "harness.agents.react:ReactAgent",
         "state_machine": "harness.agents.state_machine:StateMachineAgent",
         "team": "harness.agents.team:TeamAgent",
+        "control": "harness.agents.control:ControlAgent",
         "external": "harness.agents.external:ExternalAgent",
     },
 )

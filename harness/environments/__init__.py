@@ -2,13 +2,16 @@
 
 simulated   the embedded cluster (default)
 snapshot    recorded incidents in the layout of ITBench-Lite and ITBench-AA, diagnosis only
+kubernetes  a live cluster, a namespace with the application per trial
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from harness.config import EnvironmentConfig, VerdictConfig
+from harness.config import EnvironmentConfig, ExperimentConfig, VerdictConfig
 from harness.environments.masks import MaskedEnvironment, is_masked
 from harness.plugins import extended, load_class
 from harness.protocols import Environment
@@ -20,6 +23,7 @@ ENVIRONMENTS = extended(
     {
         "simulated": "harness.environments.simulated.environment:SimulatedEnvironment",
         "snapshot": "harness.environments.snapshot.environment:SnapshotEnvironment",
+        "kubernetes": "harness.environments.kubernetes.environment:KubernetesEnvironment",
     },
 )
 
@@ -33,6 +37,30 @@ def environment_factory(config: EnvironmentConfig, verdict: VerdictConfig) -> Ca
         return MaskedEnvironment(environment, config) if is_masked(config) else environment
 
     return make
+
+
+@dataclass(slots=True)
+class RunOnEnvironment:
+    """One run's use of what its trials share outside the harness."""
+
+    config: ExperimentConfig
+    """With what only this run knows."""
+    left: list[str] = field(default_factory=list)
+    """What could not be removed at the end."""
+
+
+@contextmanager
+def environment_session(config: ExperimentConfig) -> Iterator[RunOnEnvironment]:
+    """Around the execution of a run: a live cluster is checked and cleaned before, and cleaned after.
+
+    Raises ConfigurationError where the cluster cannot play a scenario."""
+    if config.environment.kind != "kubernetes":
+        yield RunOnEnvironment(config)
+        return
+    from harness.environments.kubernetes.session import live_session
+
+    with live_session(config) as live:
+        yield live
 
 
 def environment_claims(config: EnvironmentConfig) -> Mapping[str, float]:

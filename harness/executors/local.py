@@ -23,12 +23,18 @@ class LocalExecutor:
         self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
     ) -> None:
         """Run every owed trial in this process."""
-        asyncio.run(self._drain(config, iter(owed), Outbox(on_finished), stop))
+        asyncio.run(self._drain(config, iter(owed), on_finished, stop))
 
     async def _drain(
-        self, config: ExperimentConfig, owed: Iterator[TrialSpec], outbox: Outbox, stop: Stop
+        self, config: ExperimentConfig, owed: Iterator[TrialSpec], on_finished: OnFinished, stop: Stop
     ) -> None:
         runner = TrialRunner(config)
+
+        def store(batch: Sequence[Finished]) -> None:
+            on_finished(batch)
+            runner.stored([one.trial_id for one in batch])
+
+        outbox = Outbox(store)
 
         async def lane() -> None:
             while not stop.requested and (spec := next(owed, None)) is not None:

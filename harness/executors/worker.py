@@ -26,6 +26,8 @@ class Worker:
         self._config = config
         self._free = asyncio.Semaphore(lanes)
         self._finished: list[Finished] = []
+        self._delivered: list[str] = []
+        """Trials of the last answer; the driver stores it before it calls again."""
         self._failure: BaseException | None = None
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -38,6 +40,7 @@ class Worker:
     async def exchange(self, jobs: Sequence[Job]) -> bytes:
         """Take jobs and wait for news: a msgpack list of Finished, at least one. Raises what no trial survives
         (ConfigurationError, RunStopped)."""
+        self._runner.stored(self._delivered)
         for job in jobs:
             task = asyncio.create_task(self._run(job))
             self._tasks.add(task)
@@ -47,10 +50,12 @@ class Worker:
         if self._failure is not None:
             raise self._failure
         finished, self._finished = self._finished, []
+        self._delivered = [one.trial_id for one in finished]
         return msgspec.msgpack.encode(finished)
 
     async def close(self) -> None:
         """Give back what the runner's models hold."""
+        self._runner.stored(self._delivered)
         await self._runner.close()
 
     async def _run(self, job: Job) -> None:

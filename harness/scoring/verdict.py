@@ -15,17 +15,18 @@ drops an alert whose series disappears, and restarts empty the rate windows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol, TypeVar
 
 from harness.cluster import Cluster, ObjectRef
-from harness.protocols import Environment
 from harness.records import Verdict
 from harness.scoring.collateral import Condition, damage, observe
 from harness.telemetry import Alert, Telemetry
 from scenarios.faults import Injection, causes_left, fault_of
 
+T = TypeVar("T")
 AlertKey = tuple[str, str]
 """(name, entity)."""
 
@@ -46,6 +47,8 @@ class VerdictPolicy:
     interval_s: float = 30.0
     passes: int = 2
     """Consecutive polls without an alert of the incident."""
+    pace: float = 1.0
+    """Environment seconds per second of SOAK_S and TRAFFIC_S; below 1 where alert rules have shorter windows too."""
 
     def __post_init__(self) -> None:
         if self.interval_s <= 0 or self.window_s < 0 or self.passes < 1:
@@ -64,12 +67,15 @@ class Baseline:
     condition: Condition = field(repr=False)
 
     @classmethod
-    def capture(cls, cluster: Cluster, telemetry: Telemetry, namespaces: Sequence[str]) -> Baseline:
+    def capture(
+        cls, cluster: Cluster, telemetry: Telemetry, namespaces: Sequence[str], pace: float = 1.0
+    ) -> Baseline:
         """Look at a healthy application in these namespaces."""
         now = cluster.now()
-        recent = (alert.key for _, alert in telemetry.alert_history(now - SOAK_S, now))
+        recent = (alert.key for _, alert in telemetry.alert_history(now - SOAK_S * pace, now))
         firing = (alert.key for alert in telemetry.alerts() if alert.state == "firing")
-        return cls(now, frozenset((*recent, *firing)), served(telemetry, now), observe(cluster, namespaces))
+        condition = observe(cluster, namespaces)
+        return cls(now, frozenset((*recent, *firing)), served(telemetry, now, pace), condition)
 
 
 @dataclass(slots=True)
@@ -80,6 +86,7 @@ class _Watch:
     cluster: Cluster
     telemetry: Telemetry
     incident: dict[AlertKey, Alert]
+    pace: float
 
     def remaining(self) -> list[str]:
         """Alerts of the incident that have not cleared, with the reason where they do not fire."""
@@ -97,7 +104,7 @@ class _Watch:
                 found.append(f"{name} (pending again)")
             else:
                 if served_now is None:
-                    served_now = served(self.telemetry, self.cluster.now())
+                    served_now = served(self.telemetry, self.cluster.now(), self.pace)
                 if lost := self._lost(alert, served_now):
                     found.append(f"{name} ({lost})")
         return sorted(found)
@@ -114,8 +121,24 @@ class _Watch:
         return ""
 
 
+class Decided(Protocol):
+    """What a verdict needs of an environment."""
+
+    cluster: Cluster
+    telemetry: Telemetry
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run synchronous work without blocking other trials."""
+
+    async def elapse(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+
 async def decide(
-    environment: Environment,
+    environment: Decided,
     baseline: Baseline,
     injections: Sequence[Injection],
     policy: VerdictPolicy | None = None,
@@ -128,7 +151,7 @@ async def decide(
     def begin() -> _Watch:
         seen = (alert for _, alert in telemetry.alert_history(baseline.time, start))
         incident = {alert.key: alert for alert in seen if alert.key not in baseline.alerts}
-        return _Watch(baseline, cluster, telemetry, incident)
+        return _Watch(baseline, cluster, telemetry, incident, policy.pace)
 
     watch = await environment.run(begin)
     clear_since: float | None = None
@@ -170,9 +193,9 @@ async def decide(
     )
 
 
-def served(telemetry: Telemetry, now: float) -> frozenset[str]:
+def served(telemetry: Telemetry, now: float, pace: float = 1.0) -> frozenset[str]:
     """Services that answered a request successfully within the last TRAFFIC_S seconds."""
-    paths = telemetry.call_paths(now - TRAFFIC_S, now)
+    paths = telemetry.call_paths(now - TRAFFIC_S * pace, now)
     return frozenset(service for path in paths if path.count > path.errors for service in path.path)
 
 

@@ -74,7 +74,7 @@ async def run_with_answer(
     setting = Setting(
         scenario=scenario,
         environment=_environment,
-        model=ScriptedModel(answer_script(scenario, stage.environment)),
+        model=ScriptedModel(answer_script(scenario, stage.environment.baseline.condition)),
         agent=lambda: create_agent(spec.agent, {"kind": spec.agent}),
         guards=lambda: (),
         prompt_additions=(),

@@ -12,10 +12,10 @@ from typing import Any
 
 from harness.errors import Problem
 from harness.protocols import ModelReply, ModelRequest, RequestedCall
+from harness.scoring.collateral import Condition
 from harness.scoring.matcher import RootGroup, match, root_groups
 from scenarios.faults import injected_objects
 from scenarios.schema import Scenario
-from scenarios.selftest import PlayedEnvironment
 
 Script = Sequence[tuple[str, Mapping[str, Any]]]
 """(tool, arguments) of each turn."""
@@ -53,28 +53,30 @@ class ScriptedModel:
         """Nothing to give back."""
 
 
-def answer_script(scenario: Scenario, environment: PlayedEnvironment) -> Script:
+def answer_script(scenario: Scenario, condition: Condition) -> Script:
     """Apply the first documented solution, wait, and name exactly the root causes that are scored."""
     steps = [step for alternatives in scenario.solutions for step in alternatives[0].steps]
     script: list[tuple[str, Mapping[str, Any]]] = [(step.tool, step.args) for step in steps]
     script += [("wait", {"seconds": SETTLE_S}), ("alert_summary", {})]
-    names = root_names(scenario, environment)
+    return [*script, ("submit", submission_of(root_names(scenario, condition)))]
+
+
+def submission_of(names: Sequence[str]) -> Mapping[str, Any]:
+    """A submission that names these root causes, or none."""
     entities = [_entity(name, True) for name in names] or [_entity("otel-demo/Namespace/otel-demo", False)]
-    submission = {
+    return {
         "entities": entities,
         "propagations": [],
         "alerts_explained": [],
         "resolved": True,
         "resolution_evidence": "",
     }
-    return [*script, ("submit", submission)]
 
 
-def root_names(scenario: Scenario, environment: PlayedEnvironment) -> list[str]:
+def root_names(scenario: Scenario, condition: Condition) -> list[str]:
     """For each root group that is scored, one object that really exists or that the injection changed."""
     truth = scenario.scored_ground_truth()
     roots = root_groups(truth.groups, truth.aliases)
-    condition = environment.baseline.condition
     known = [*injected_objects(scenario), *condition.objects]
     return [name for root in roots if (name := _name_of(root, roots, map(str, known)))]
 

@@ -11,12 +11,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
-
-from harness.config import parse_config
 from harness.experiment import build_plan
 from harness.runner import TrialRunner
+from tests.experiment.composed import composed
 
 GOLDEN = Path(__file__).parent / "golden_trials.json"
 TRIALS = ["+experiment=verifier_gate", "repeats=1", "scenario=[16,24]", "model=[sim_isolated,sim_cascading]"]
@@ -24,10 +21,7 @@ TRIALS = ["+experiment=verifier_gate", "repeats=1", "scenario=[16,24]", "model=[
 
 def digests() -> dict[str, str]:
     """Trial id -> SHA-256 of its trace, verdict and score."""
-    with initialize_config_module("conf", version_base="1.3"):
-        composed = OmegaConf.to_container(compose("config", TRIALS), resolve=True)
-    assert isinstance(composed, dict)
-    config = parse_config({str(key): value for key, value in composed.items()})
+    config = composed(*TRIALS)
     runner = TrialRunner(config)
 
     async def play() -> dict[str, str]:

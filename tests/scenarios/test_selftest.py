@@ -10,7 +10,8 @@ import pytest
 
 from harness import cli, validation
 from harness.cluster import Cluster
-from harness.environments.simulated import alerts, signals
+from harness.environments import rules as alert_rules
+from harness.environments.simulated import signals
 from harness.environments.simulated.environment import SimulatedEnvironment
 from harness.validation import check as report_on
 from harness.validation import validate
@@ -119,10 +120,10 @@ class TestBrokenOnPurpose:
     def test_an_alert_rule(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         rules = tuple(
             rule.model_copy(update={"above": 1e9}) if rule.alert == "HighRequestErrorRate" else rule
-            for rule in alerts.load_rules()
+            for rule in alert_rules.load_rules()
         )
-        for module in ("alerts", "recorder", "monitoring", "signals"):
-            monkeypatch.setattr(f"harness.environments.simulated.{module}.load_rules", lambda: rules)
+        for module in ("rules", "simulated.recorder", "simulated.monitoring", "simulated.signals"):
+            monkeypatch.setattr(f"harness.environments.{module}.load_rules", lambda: rules)
         assert red(capsys) == ["FAILED live/8949d5b/30 active"]
 
     def test_a_verdict_that_lets_everything_pass(self, monkeypatch: pytest.MonkeyPatch) -> None:

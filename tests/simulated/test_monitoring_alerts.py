@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from harness.environments.simulated.alerts import Condition, Rule, Span, active_since, load_rules, merged
+from harness.environments.rules import Rule, load_rules
+from harness.environments.simulated.alerts import Condition, Span, active_since, merged
 from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips
 from harness.environments.simulated.recorder import Lag, crossing
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from harness.cluster import Manifest
-from harness.environments.simulated.alerts import Labels
+from harness.environments.rules import Labels
 from harness.environments.simulated.chaos_objects import size_bytes
 from harness.environments.simulated.disturbances import Disturbances, amount
 from harness.environments.simulated.quantity import parse_quantity

@@ -15,8 +15,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.environments.rules import Rule, load_rules
 from harness.environments.simulated import logs, series
-from harness.environments.simulated.alerts import Rule, Span, active_since, load_rules, merged
+from harness.environments.simulated.alerts import Span, active_since, merged
 from harness.environments.simulated.application_runtime import ApplicationRuntime
 from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips, disturbed
 from harness.environments.simulated.signals import ConditionKey

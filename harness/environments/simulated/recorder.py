@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.environments.simulated.alerts import Condition, Labels, Rule, load_rules
+from harness.environments.rules import Labels, Rule, load_rules
+from harness.environments.simulated.alerts import Condition
 from harness.environments.simulated.control_plane import Trouble, troubles
 from harness.environments.simulated.disturbances import Disturbances
 from harness.environments.simulated.flow import Flow, flow_of

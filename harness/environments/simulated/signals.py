@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from harness.environments.simulated.alerts import Labels, Rule, load_rules, rule_concerns
+from harness.environments.rules import Labels, Rule, load_rules, rule_concerns
 from harness.environments.simulated.flow import Flow
 
 ConditionKey = tuple[int, Labels]

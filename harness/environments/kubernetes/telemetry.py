@@ -1,0 +1,225 @@
+"""Telemetry of a live trial, answered from what its monitor scraped and from the containers' logs.
+
+Owns: the Telemetry protocol. Does not own: scraping (`monitor.py`), alerts (`alerting.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from harness.cluster import Cluster, ClusterError, ObjectRef
+from harness.environments.kubernetes.history import Sample
+from harness.environments.kubernetes.monitor import Monitor
+from harness.environments.kubernetes.signals import CALLS, ERROR, LAG, MEMBERS, percentiles
+from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
+from scenarios.applications.graph import service_graph
+from scenarios.applications.schema import Application
+from scenarios.faults.objects import is_ready, restarts
+
+PATHS, LAST_ERROR = "shop_paths_total", "shop_path_last_error"
+SERVICE_METRICS = ("request_rate", "error_rate", "request_latency_p50_ms", "request_latency_p95_ms")
+CONSUMER_METRICS = {"kafka_consumer_group_lag": LAG, "kafka_consumer_group_members": MEMBERS}
+POD_METRICS = {
+    "kube_pod_container_status_restarts_total": lambda pod: float(restarts(pod)),
+    "kube_pod_status_ready": lambda pod: float(is_ready(pod)),
+}
+SERVED = ("SPAN_KIND_SERVER", "SPAN_KIND_CONSUMER", "SPAN_KIND_INTERNAL")
+TAIL = 500
+"""Lines that are read per container."""
+COMPONENT = "app.kubernetes.io/component"
+
+
+class LiveTelemetry:
+    """What monitoring saw of one trial."""
+
+    def __init__(self, monitor: Monitor, cluster: Cluster, application: Application, pace: float) -> None:
+        """`cluster`: whose identity reads logs."""
+        self._monitor = monitor
+        self._history = monitor.history
+        self._cluster = cluster
+        self._application = application
+        self._pace = pace
+
+    def alerts(self) -> Sequence[Alert]:
+        """Alerts that are pending or firing at the last scrape."""
+        with self._monitor.lock:
+            return self._monitor.alerting.current
+
+    def alert_history(
+        self, start: float | None = None, end: float | None = None
+    ) -> Sequence[tuple[float, Alert]]:
+        """(sample time, alert), the first of each minute (at the trial's pace) in which an alert was firing."""
+        with self._monitor.lock:
+            fired = list(self._monitor.alerting.fired)
+        low, high = self._window(start, end)
+        seen: set[tuple[int, tuple[str, str]]] = set()
+        found = []
+        for time, alert in fired:
+            minute = (int(time // (60 * self._pace)), alert.key)
+            if low <= time <= high and minute not in seen:
+                seen.add(minute)
+                found.append((time, alert))
+        return found
+
+    def metric_names(self, target: str) -> Sequence[str]:
+        """Names of the metrics known for a service or pod."""
+        workload = self._application.workloads.get(target)
+        if workload is None:
+            return tuple(POD_METRICS) if any(self._pods_named(target)) else ()
+        names = SERVICE_METRICS if workload.traced else ()
+        consumes = any(operation.consumes for operation in workload.operations.values())
+        return (*names, *(CONSUMER_METRICS if consumes else ()))
+
+    def metrics(
+        self, target: str, names: Sequence[str] = (), start: float | None = None, end: float | None = None
+    ) -> Sequence[Series]:
+        """Series of a service or pod; all its metrics when `names` is empty."""
+        low, high = self._window(start, end)
+        with self._monitor.lock:
+            samples = list(self._history.between(low, high))
+        known = self.metric_names(target)
+        label = "service_name" if target in self._application.workloads else "pod"
+        labels = {"namespace": self._application.namespace, label: target}
+        return [
+            Series(name, labels, list(self._points(target, name, samples)))
+            for name in known
+            if not names or name in names
+        ]
+
+    def logs(
+        self,
+        service: str = "",
+        pod: str = "",
+        start: float | None = None,
+        end: float | None = None,
+        contains: str = "",
+        limit: int = 200,
+        severity: str = "",
+    ) -> Sequence[LogRecord]:
+        """The newest `limit` matching records of the pods that exist, oldest first."""
+        low, high = self._window(start, end)
+        wanted = contains.lower()
+        found = [
+            record
+            for record in self._records(service, pod)
+            if low <= record.time <= high
+            and wanted in record.body.lower()
+            and severity in ("", record.severity)
+        ]
+        found.sort(key=lambda record: record.time)
+        return found[-limit:] if limit else []
+
+    def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
+        """Requests of the window by the path of services that they took, counted at the callers."""
+        low, high = self._window(start, end)
+        with self._monitor.lock:
+            grown = list(self._history.increases(PATHS, low, high))
+            latency = percentiles(self._history, low, high, 0.95)
+            last = self._history.at(high)
+        messages: dict[tuple[str, str], tuple[float, str]] = {}
+        for key, time in last.totals.items() if last is not None else ():
+            if key.metric == LAST_ERROR and time >= low:
+                place = (key.label["path"], key.label["operation"])
+                messages[place] = max(messages.get(place, (0.0, "")), (time, key.label["message"]))
+        counts: dict[tuple[str, str], list[float]] = {}
+        for key, count in grown:
+            row = counts.setdefault((key.label["path"], key.label["operation"]), [0.0, 0.0])
+            row[0] += count
+            row[1] += count if key.label["status"] == "error" else 0.0
+        found = []
+        for place, (count, errors) in counts.items():
+            if count > 0:
+                path = tuple(place[0].split("/"))
+                message = messages.get(place, (0.0, ""))[1] if errors else ""
+                found.append(
+                    CallPath(path, place[1], count, errors, round(latency.get(path[-1], 0.0), 1), message)
+                )
+        return sorted(found, key=lambda one: (len(one.path), one.path, one.operation))
+
+    def observations(
+        self, kind: str, name: str, namespace: str, start: float | None = None, end: float | None = None
+    ) -> Sequence[Observation]:
+        """Recorded versions of an object, oldest first; the version that held at `start` is included."""
+        low, high = self._window(start, end)
+        with self._monitor.lock:
+            kept = [
+                one for one in self._history.versions(ObjectRef(kind, name, namespace)) if one.time <= high
+            ]
+        earlier = [one for one in kept if one.time < low]
+        return [*earlier[-1:], *(one for one in kept if one.time >= low)]
+
+    def topology(self) -> Topology:
+        """The service graph: published architecture."""
+        return service_graph(self._application)
+
+    # --- inside
+
+    def _window(self, start: float | None, end: float | None) -> tuple[float, float]:
+        now = self._cluster.now()
+        return 0.0 if start is None else start, now if end is None else min(end, now)
+
+    def _pods_named(self, name: str) -> Iterator[Any]:
+        for sample in reversed(self._history.samples):
+            yield from (pod for pod in sample.pods if pod["metadata"]["name"] == name)
+
+    def _points(self, target: str, name: str, samples: Sequence[Sample]) -> Iterator[tuple[float, float]]:
+        previous = 0.0
+        for sample in samples:
+            value = self._value(target, name, sample, previous)
+            previous = sample.time
+            if value is not None:
+                yield sample.time, round(value, 3)
+
+    def _value(self, target: str, name: str, sample: Sample, previous: float) -> float | None:
+        if name in POD_METRICS:
+            pod = next((one for one in sample.pods if one["metadata"]["name"] == target), None)
+            return None if pod is None else POD_METRICS[name](pod)
+        if name in CONSUMER_METRICS:
+            found = (
+                value
+                for key, value in sample.totals.items()
+                if key.metric == CONSUMER_METRICS[name] and key.label["group"] == target
+            )
+            return next(found, None)
+        if not previous:
+            return None
+        if "latency" in name:
+            share = 0.5 if "p50" in name else 0.95
+            return percentiles(self._history, previous, sample.time, share).get(target)
+        total = 0.0
+        for key, grown in self._history.increases(CALLS, previous, sample.time):
+            label = key.label
+            if label["service_name"] == target and label["span_kind"] in SERVED:
+                total += grown if name == "request_rate" or label["status_code"] == ERROR else 0.0
+        return total / (sample.time - previous)
+
+    def _records(self, service: str, pod: str) -> Iterator[LogRecord]:
+        try:
+            pods = self._cluster.list("Pod", self._application.namespace)
+        except ClusterError:
+            return
+        for one in pods:
+            name = one["metadata"]["name"]
+            owner = (one["metadata"].get("labels") or {}).get(COMPONENT, "")
+            if (not pod or pod == name) and (not service or service == owner):
+                yield from self._lines(name, owner, (True, False) if restarts(one) else (False,))
+
+    def _lines(self, pod: str, service: str, lives: Sequence[bool]) -> Iterator[LogRecord]:
+        for previous in lives:
+            try:
+                lines = self._cluster.logs(pod, self._application.namespace, previous=previous, tail=TAIL)
+            except ClusterError:
+                continue
+            for time, text in lines:
+                yield record_of(time, service, pod, text)
+
+
+def record_of(time: float, service: str, pod: str, text: str) -> LogRecord:
+    """A line of a container as a collector would store it: JSON with severity and body, or plain text."""
+    try:
+        line = json.loads(text)
+        return LogRecord(float(line["time"]), service, pod, line["severity"], str(line["body"]))
+    except (ValueError, KeyError, TypeError):
+        return LogRecord(time, service, pod, "INFO", text)

@@ -1,0 +1,78 @@
+"""The configuration of a live cluster (`environment.kubernetes`).
+
+Owns: its fields. Does not own: what is done with them (`harness/environments/kubernetes`), when an incident soaks and
+settles (`harness/config.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class KubernetesConfig(BaseModel):
+    """A live cluster on which the harness deploys the application itself, once per trial."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kubeconfig: str | None = None
+    """Path; null means KUBECONFIG or ~/.kube/config."""
+    context: str | None = None
+    """Context of that file; null means its current one."""
+    in_cluster: bool = False
+    """Use the service account of the pod in which the harness runs."""
+    image: str = "shop:1"
+    """The image of every workload: docs/live_cluster.md."""
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    images: tuple[Annotated[str, Field(pattern=r"^[^=\s]+=[^=\s]+$")], ...] = ()
+    """`image=other`: where a fault or an agent asks for an image, this cluster pulls another in its place."""
+    time_scale: float = Field(default=0.1, gt=0, le=1)
+    """Wall seconds per second of soaking, settling, waiting, verdict and of the windows of alert rules."""
+    scrape_s: float = Field(default=3, gt=0)
+    """Wall seconds between two scrapes of metrics and objects."""
+    max_trials: int = Field(default=4, ge=1)
+    """Trials on the cluster at a time: each claims that share of `resource`."""
+    resource: str = "kubernetes"
+    """Ray's custom resource that stands for this cluster; nodes that may use it offer 1 of it."""
+    pods: int = Field(default=60, ge=30)
+    """Quota of pods per trial."""
+    cpu_request: str = "20m"
+    """What a container of the application requests at most, so that several trials fit on a cluster."""
+    memory_request: str = "96Mi"
+    """The same for memory. Limits stay as the application has them."""
+    run_name: str = "unnamed"
+    """Opaque mark of a run's objects on the cluster; an experiment sets it from its configuration and run_dir."""
+    network_policies: bool | None = None
+    """Whether the cluster enforces NetworkPolicies; null looks for a network plugin that is known to."""
+    deploy_s: float = Field(default=240, gt=0)
+    """Wall seconds within which the application must be available."""
+    ttl_s: float = Field(default=3600, ge=600)
+    """Wall seconds after which what a trial left may be removed by anybody's janitor."""
+    node_faults: bool = False
+    """Allow faults that touch nodes or the API server. Only where nobody else uses the cluster."""
+
+    @model_validator(mode="after")
+    def _alone(self) -> KubernetesConfig:
+        if self.node_faults and self.max_trials > 1:
+            raise ValueError("node_faults needs max_trials=1: trials would break each other's nodes")
+        return self
+
+    @property
+    def pulled(self) -> dict[str, str]:
+        """What stands in `images`."""
+        return dict(entry.split("=", 1) for entry in self.images)
+
+
+WHERE_IT_RUNS = {
+    "kubeconfig",
+    "context",
+    "in_cluster",
+    "pull_policy",
+    "max_trials",
+    "deploy_s",
+    "ttl_s",
+    "run_name",
+    "resource",
+}
+"""Fields of KubernetesConfig that have no influence on results."""
