@@ -36,6 +36,7 @@ from harness.protocols import (
 )
 from harness.records import PlantedFailure, Submission, Usage, UsageSource
 from harness.roles import Roles
+from harness.sandbox.tools import SandboxTools
 from harness.tools.base import AuditRecord
 from harness.tools.submit import SUBMIT, parse_submission
 from harness.tools.toolbox import Toolbox
@@ -75,6 +76,7 @@ class Session:
         seed: int,
         context_tokens: int | None = None,
         channel: OperatorChannel | None = None,
+        sandbox: SandboxTools | None = None,
     ) -> None:
         self.environment = environment
         self.toolbox = toolbox
@@ -87,6 +89,9 @@ class Session:
         self.seed = seed
         self.context = ContextWindow(context_tokens)
         self.channel = channel
+        self.sandbox = sandbox
+        self.images = {"sandbox": sandbox.image.digest} if sandbox else {}
+        """Digests of the container images that take part."""
         self.submission: Submission | None = None
         self.rejected: str = ""
         """Reason code of the last refused submission, when it broke the contract."""
@@ -182,8 +187,9 @@ class Session:
         self.record(ModelCall(model=model, finish="reported", **spent))
 
     def tools(self, role: str = "agent") -> Sequence[ToolSchema]:
-        """What a role is offered now: the toolbox, the operator channel, guards' own tools, `submit`."""
-        offered = [*self.toolbox.schemas(), *(self.channel.tools() if self.channel else ())]
+        """What a role is offered now: toolbox, sandbox, operator channel, guards' own tools, `submit`."""
+        offered = [*self.toolbox.schemas(), *(self.sandbox.schemas() if self.sandbox else ())]
+        offered.extend(self.channel.tools() if self.channel else ())
         offered.extend(self.panel.tools({one.name for one in offered}))
         return self.roles.offered(role, [*offered, SUBMIT])
 
@@ -260,7 +266,10 @@ class Session:
         return answer
 
     async def _run_tool(self, name: str, arguments: str | Mapping[str, Any]) -> Any:
-        outcome = await self.environment.run(lambda: self.toolbox.call(name, arguments))
+        if self.sandbox is not None and self.sandbox.serves(name):
+            outcome = await self.sandbox.call(name, arguments)
+        else:
+            outcome = await self.environment.run(lambda: self.toolbox.call(name, arguments))
         if self.environment.virtual_time or outcome.waits:
             await self.environment.elapse(outcome.seconds)
         return outcome
