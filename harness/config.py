@@ -19,6 +19,7 @@ from harness.errors import ConfigurationError, Problem
 from harness.factorial import Design, with_design
 from harness.live_config import WHERE_IT_RUNS, KubernetesConfig
 from harness.records import Variant
+from harness.sandbox.config import SandboxConfig
 
 
 class Config(BaseModel):
@@ -165,6 +166,7 @@ class ExperimentConfig(Config):
     ground_truth: Literal["corrected", "published"] = "corrected"
     """Which ground truth is scored where the published one contradicts the injection."""
     environment: EnvironmentConfig = EnvironmentConfig()
+    sandbox: SandboxConfig = SandboxConfig()
     agents: dict[str, dict[str, Any]] = Field(min_length=1)
     """Agent name -> `kind` plus the agent's own fields."""
     models: dict[str, dict[str, Any]] = Field(min_length=1)
@@ -234,9 +236,12 @@ class ExperimentConfig(Config):
                 "cache_dir": True,
                 "kubernetes": WHERE_IT_RUNS,
             },
+            "sandbox": {"ready"},
         }
         if self.environment.kubernetes is None:
             hidden["environment"]["kubernetes"] = True
+        if self.sandbox.kind == "none":
+            hidden["sandbox"] = True
         return self.model_dump(mode="json", exclude=hidden)
 
     def digest(self) -> str:

@@ -49,6 +49,7 @@ CAUSES: dict[str, Cause] = {
     "infra_worker_lost": Cause(True, "exclude", "its worker process died, each time that it ran alone too"),
     "model_not_reached": Cause(True, "exclude", "the attempt ended before the model was asked anything"),
     "harness_crash": Cause(False, "exclude", "the harness itself raised an unexpected error: a bug"),
+    "infra_sandbox_failed": Cause(True, "exclude", "the container engine failed"),
     "baseline_unhealthy": Cause(True, "exclude", "the application was not healthy before the injection"),
     "api_error": Cause(True, "exclude", "the model's provider could not be reached or kept failing"),
     "replay_diverged": Cause(False, "exclude", "a fork could not be brought back to the recorded state"),

@@ -26,6 +26,7 @@ from harness.protocols import Agent, Briefing
 from harness.records import Declaration, Plan, TrialRecord, TrialSpec
 from harness.recovery import take_over
 from harness.runner import compose_arms, create_agents, create_models, pairs, preflight
+from harness.sandbox.upkeep import swept
 from harness.store import RunDirectory
 from interventions.registry import Intervention
 from scenarios.schema import Scenario
@@ -49,7 +50,7 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     run = RunDirectory(run_dir(config))
     run.open_for_writing(plan)
     try:
-        with environment_session(config) as live:
+        with swept(config), environment_session(config) as live:
             run_owed(live.config, plan, run, stopping_rule(config, plan))
         from harness.report import write_reports  # pandas and matplotlib: not before trials have run
 

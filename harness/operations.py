@@ -12,6 +12,7 @@ from typing import Any
 from harness.budget import Budget
 from harness.cluster import ClusterError
 from harness.protocols import Environment
+from harness.sandbox.tools import SandboxTools
 from harness.tools.base import AuditRecord
 from harness.tools.toolbox import Toolbox, ToolOutcome
 from harness.tools.undo import undo_change
@@ -22,12 +23,18 @@ class Operations:
     """Implements `protocols.Operator` for one attempt."""
 
     def __init__(
-        self, environment: Environment, toolbox: Toolbox, budget: Budget, trace: TraceWriter
+        self,
+        environment: Environment,
+        toolbox: Toolbox,
+        sandbox: SandboxTools | None,
+        budget: Budget,
+        trace: TraceWriter,
     ) -> None:
         self.undone: list[str] = []
         """Calls whose changes guards put back, in order."""
         self._environment = environment
         self._toolbox = toolbox
+        self._sandbox = sandbox
         self._budget = budget
         self._trace = trace
         self._began = environment.now()
@@ -40,7 +47,10 @@ class Operations:
 
     async def run(self, name: str, arguments: str | Mapping[str, Any], call_id: str = "") -> ToolOutcome:
         """Run a tool; the time that it takes passes. A change can be put back under the id of its call."""
-        outcome = await self._environment.run(lambda: self._toolbox.call(name, arguments))
+        if self._sandbox is not None and self._sandbox.serves(name):
+            outcome = await self._sandbox.call(name, arguments)
+        else:
+            outcome = await self._environment.run(lambda: self._toolbox.call(name, arguments))
         if self._environment.virtual_time or outcome.waits:
             await self._environment.elapse(outcome.seconds)
         if outcome.change is not None:

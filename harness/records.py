@@ -249,6 +249,8 @@ class TrialRecord(Record):
     agent_seconds: float = 0.0
     """Environment seconds from the agent's start to its end."""
     wall_seconds: float = 0.0
+    images: Mapping[str, str] = Field(default_factory=dict)
+    """Digests of the container images that took part: `sandbox`, `agent`."""
     simulated: bool = False
     """The model was a test double."""
     trace: TraceRef | None = None

@@ -7,7 +7,7 @@ Owns: building models, agents, guards and environments from the configuration by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ from harness.models import create_model
 from harness.models.own import OwnModel
 from harness.protocols import Agent, Instructed, Model
 from harness.records import TrialSpec
+from harness.sandbox.pool import SandboxPool
+from harness.sandbox.tools import opened
+from harness.sandbox.upkeep import require_images
 from harness.trial import Setting, TrialOutput, crash_text, run_trial, unplayed
 from interventions.registry import Intervention, compose
 from scenarios.schema import Scenario
@@ -37,6 +40,7 @@ class TrialRunner:
         self._scenarios = {scenario.key: scenario for scenario in chosen}
         self._arms = compose_arms(config)
         self._models: dict[str, Model] = {**create_models(config), OwnModel.name: OwnModel()}
+        self._sandboxes = SandboxPool(config.sandbox) if config.sandbox.kind == "docker" else None
         self._environment = environment_factory(config.environment, config.verdict)
         self.journal = journal_of(config)
 
@@ -78,13 +82,16 @@ class TrialRunner:
             variant=self._config.variant,
             max_attempts=self._config.max_attempts,
             ground_truth=self._config.ground_truth,
+            sandbox=partial(opened, self._sandboxes) if self._sandboxes else None,
             journal=self.journal,
         )
 
     async def close(self) -> None:
-        """Give back what models and the journal hold; before the event loop ends."""
+        """Give back what models, sandboxes and the journal hold; before the event loop ends."""
         for model in self._models.values():
             await model.close()
+        if self._sandboxes is not None:
+            await self._sandboxes.close()
         if self.journal is not None:
             self.journal.close()
 
@@ -161,10 +168,11 @@ def compose_arms(config: ExperimentConfig) -> Mapping[str, Sequence[Intervention
 
 
 def preflight(config: ExperimentConfig) -> None:
-    """Raise ConfigurationError for everything that would make every call of a model fail."""
+    """Raise ConfigurationError for everything that would make every call of a model, or every container, fail."""
     priced = config.budget.usd is not None
     used = {model for model, _ in pairs(config)}
     models = create_models(config)
     found = [problem for name in models if name in used for problem in models[name].problems(priced)]
     if found:
         raise ConfigurationError(found)
+    require_images(config)

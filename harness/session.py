@@ -35,6 +35,7 @@ from harness.protocols import (
 )
 from harness.records import PlantedFailure, Submission, Usage, UsageSource
 from harness.roles import Roles
+from harness.sandbox.tools import SandboxTools
 from harness.tools.submit import SUBMIT, parse_submission
 from harness.tools.toolbox import Toolbox
 from harness.trace import (
@@ -72,19 +73,23 @@ class Session:
         seed: int,
         context_tokens: int | None = None,
         channel: OperatorChannel | None = None,
+        sandbox: SandboxTools | None = None,
     ) -> None:
         self.environment = environment
         self.toolbox = toolbox
         self.model = model
         self.budget = budget
         self.trace = trace
-        self.operations = Operations(environment, toolbox, budget, trace)
+        self.operations = Operations(environment, toolbox, sandbox, budget, trace)
         self.panel = Panel(guards, self)
         self.system = system
         self.task = task
         self.seed = seed
         self.context = ContextWindow(context_tokens)
         self.channel = channel
+        self.sandbox = sandbox
+        self.images = {"sandbox": sandbox.image.digest} if sandbox else {}
+        """Digests of the container images that take part."""
         self.submission: Submission | None = None
         self.rejected: str = ""
         """Reason code of the last refused submission, when it broke the contract."""
@@ -179,8 +184,9 @@ class Session:
         self.record(ModelCall(model=model, finish="reported", **spent))
 
     def tools(self, role: str = "agent") -> Sequence[ToolSchema]:
-        """What a role is offered now: the toolbox, the operator channel, guards' own tools, `submit`."""
-        offered = [*self.toolbox.schemas(), *(self.channel.tools() if self.channel else ())]
+        """What a role is offered now: toolbox, sandbox, operator channel, guards' own tools, `submit`."""
+        offered = [*self.toolbox.schemas(), *(self.sandbox.schemas() if self.sandbox else ())]
+        offered.extend(self.channel.tools() if self.channel else ())
         if self.panel.offering:
             offered.extend(self.panel.tools({one.name for one in offered}))
         return self.roles.offered(role, [*offered, SUBMIT])

@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,8 +28,9 @@ from harness.journal import Journal
 from harness.mast.classify import classify
 from harness.models.own import OwnModel
 from harness.operator_channel import OperatorChannel
-from harness.protocols import Agent, Environment, Guard, Model
+from harness.protocols import Agent, Briefing, Environment, Guard, Model
 from harness.records import EarlierAttempt, Score, TrialRecord, TrialSpec, Variant, Verdict
+from harness.sandbox.tools import SandboxTools
 from harness.scoring.diagnosis import score_diagnosis
 from harness.scoring.matcher import root_groups
 from harness.session import Session
@@ -66,6 +68,8 @@ class Setting:
     """Attempts for causes that errors.CAUSES marks for retry."""
     ground_truth: GroundTruthPolicy = "corrected"
     """Which ground truth is scored."""
+    sandbox: Callable[[Environment, Briefing], AbstractAsyncContextManager[SandboxTools]] | None = None
+    """Opens the place where the agent can run code of its own; None where it cannot."""
     journal: Journal | None = None
     """Where events are written as they happen; without one they are kept in memory until the trial ends."""
 
@@ -157,6 +161,15 @@ class Attempt:
         """Steps 1 and 2; the error that ended the agent's work, if any."""
         briefing = await environment.start(self.setting.scenario, self.spec.seed)
         self.can_act = briefing.can_act
+        if self.setting.sandbox is None:
+            return await self._agent_works(environment, briefing, None)
+        async with self.setting.sandbox(environment, briefing) as sandbox:
+            return await self._agent_works(environment, briefing, sandbox)
+
+    async def _agent_works(
+        self, environment: Environment, briefing: Briefing, sandbox: SandboxTools | None
+    ) -> TrialError | None:
+        """Step 2."""
         toolbox = Toolbox(
             environment.cluster,
             environment.telemetry,
@@ -176,6 +189,7 @@ class Attempt:
             seed=self.spec.seed,
             context_tokens=self.setting.context.tokens or self.setting.model.context_window(),
             channel=OperatorChannel(ambiguity) if ambiguity else None,
+            sandbox=sandbox,
         )
         self._observe_alerts(environment)
         failure: TrialError | None = None
@@ -232,6 +246,7 @@ class Attempt:
             guard_firings=dict(session.firings) if session else {},
             agent_seconds=self.agent_seconds,
             wall_seconds=round(time.perf_counter() - self.began, 4),
+            images=session.images if session else {},
             simulated=self.setting.model.simulated,
         )
 

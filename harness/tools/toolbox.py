@@ -176,23 +176,28 @@ def schemas_of(actions_allowed: bool) -> tuple[ToolSchema, ...]:
 
 def parse_arguments(tool: Tool, raw: str | Mapping[str, Any]) -> Args:
     """Validated arguments. Null for an optional argument means that it was not given. Raises ToolError."""
+    return validated(tool.name, tool.args, raw)
+
+
+def validated(name: str, model: type[Args], raw: str | Mapping[str, Any]) -> Args:
+    """Arguments of the tool of that name, as `parse_arguments`. Raises ToolError."""
     if isinstance(raw, str):
         try:
             raw = json.loads(raw) if raw.strip() else {}
         except (ValueError, RecursionError) as error:
-            raise ToolError(f"{tool.name}: the arguments are not JSON: {error}") from None
+            raise ToolError(f"{name}: the arguments are not JSON: {error}") from None
     if not isinstance(raw, Mapping):
-        raise ToolError(f"{tool.name}: expected a JSON object of arguments, found {type(raw).__name__}")
-    fields = tool.args.model_fields
+        raise ToolError(f"{name}: expected a JSON object of arguments, found {type(raw).__name__}")
+    fields = model.model_fields
     given = {
         key: value
         for key, value in raw.items()
         if value is not None or key not in fields or fields[key].is_required()
     }
     try:
-        return tool.args.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
-        raise ToolError(f"{tool.name}: {problems_of(error, tool.args)}") from None
+        raise ToolError(f"{name}: {problems_of(error, model)}") from None
 
 
 def told(error: Exception) -> str:

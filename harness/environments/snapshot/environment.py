@@ -7,7 +7,7 @@ Owns: opening a scenario's index, the agent's clock, what the briefing says. Doe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +18,8 @@ from harness.environments.snapshot.cache import default_cache, ensure_index
 from harness.environments.snapshot.catalogue import snapshot_catalogue
 from harness.environments.snapshot.cluster import SnapshotCluster
 from harness.environments.snapshot.index import Index, open_index
+from harness.environments.snapshot.layout import read_layout
+from harness.environments.snapshot.report import Report
 from harness.environments.snapshot.telemetry import SnapshotTelemetry
 from harness.errors import ConfigurationError, InfrastructureError, Problem
 from harness.protocols import Briefing
@@ -55,6 +57,7 @@ class SnapshotEnvironment:
     async def start(self, scenario: Scenario, seed: int) -> Briefing:
         """Open the recording, indexing it first where that was not done on this node."""
         directory = snapshot_catalogue(self._root).directory_of(scenario.id)
+        self._directory = directory
         try:
             path = await asyncio.to_thread(ensure_index, directory, self._cache)
         except OSError as error:
@@ -65,6 +68,12 @@ class SnapshotEnvironment:
         self.telemetry = SnapshotTelemetry(self.index, architecture(namespaces))
         # Named whatever the incident, as in the simulation: experiments live in a namespace of their own.
         return Briefing((*namespaces, CHAOS_NAMESPACE), can_act=False)
+
+    def evidence_files(self) -> Mapping[str, Path]:
+        """The recorded files by relative name; none that is, or is a link to, one that tells the answer."""
+        layout = read_layout(self._directory, Report())
+        withheld = {path.resolve() for path in layout.withheld}
+        return {layout.name(path): path for path in layout.evidence if path.resolve() not in withheld}
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread: questions to an index may read from disk."""
