@@ -55,7 +55,7 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
         from harness.report import write_reports  # pandas and matplotlib: not before trials have run
 
         records = run.records()
-        results = write_reports(run.path, plan, records, run.trace)
+        results = write_reports(run.path, plan, records, run.packed_trace)
     finally:
         run.close()
     excluded = sum(record.status == "excluded" for record in records)

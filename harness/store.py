@@ -102,12 +102,17 @@ class RunDirectory:
         """The events of `record.earlier[attempt]`; none where a lost worker took them along."""
         return self._events(record.earlier_traces[attempt])
 
+    def packed_trace(self, record: TrialRecord) -> bytes:
+        """The counted attempt's trace as stored: one gzip member of JSON lines; nothing where none was kept."""
+        return self._packed(record.trace) if record.trace else b""
+
     def _events(self, place: TraceRef | None) -> list[Event]:
-        if place is None:
-            return []
+        return unpack(self._packed(place)) if place else []
+
+    def _packed(self, place: TraceRef) -> bytes:
         with open(self.path / "traces" / place.file, "rb") as segment:
             segment.seek(place.offset)
-            return unpack(segment.read(place.length))
+            return segment.read(place.length)
 
     # --- writing ------------------------------------------------------------------------------------
 

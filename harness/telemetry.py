@@ -138,3 +138,24 @@ class Telemetry(Protocol):
 
     def topology(self) -> Topology:
         """The service graph."""
+
+
+SAMPLE_S = 60.0
+"""How far samples of an alert's history lie apart."""
+
+
+def firing_spans(
+    history: Sequence[tuple[float, Alert]], origin: float, until: float
+) -> dict[str, list[list[float]]]:
+    """A history as spans per alert, in seconds from `origin` and none beyond `until`: neighbouring samples are one
+    span, which lasts until the alert was first not found firing."""
+    spans: dict[str, list[list[float]]] = {}
+    for time, alert in history:
+        begin = time - origin
+        of_alert = spans.setdefault(f"{alert.name} {alert.entity}", [])
+        end = round(min(begin + SAMPLE_S, until), 3)
+        if of_alert and begin <= of_alert[-1][1] + 1e-3:
+            of_alert[-1][1] = max(end, of_alert[-1][1])
+        else:
+            of_alert.append([round(begin, 3), end])
+    return dict(sorted(spans.items()))

@@ -159,6 +159,17 @@ class AlertsObserved(Event, frozen=True, kw_only=True, tag="alerts_observed"):
     firing: list[str]
 
 
+class AlertHistory(Event, frozen=True, kw_only=True, tag="alert_history"):
+    """When alerts fired from shortly before the agent began until the verdict; the agent did not see this."""
+
+    observer: ClassVar[bool] = True
+    begin: float
+    """Of the window; this and all times are environment seconds since the agent began, below 0 before it."""
+    end: float
+    firing: dict[str, list[list[float]]]
+    """Alert -> the spans `[from, until]` in which samples found it firing."""
+
+
 AnyEvent = (
     SystemMessage
     | UserMessage
@@ -174,6 +185,7 @@ AnyEvent = (
     | Ended
     | ProgramOutput
     | AlertsObserved
+    | AlertHistory
 )
 
 E = TypeVar("E", bound=Event)

@@ -34,11 +34,23 @@ from harness.sandbox.tools import SandboxTools
 from harness.scoring.diagnosis import score_diagnosis
 from harness.scoring.matcher import root_groups
 from harness.session import Session
+from harness.telemetry import firing_spans
 from harness.tools.toolbox import Toolbox
-from harness.trace import AlertsObserved, Ended, ToolCall, ToolResult, TraceWriter, encode, of_type
+from harness.trace import (
+    AlertHistory,
+    AlertsObserved,
+    Ended,
+    ToolCall,
+    ToolResult,
+    TraceWriter,
+    encode,
+    of_type,
+)
 from scenarios.faults import injected_objects
 from scenarios.schema import GroundTruthPolicy, Scenario
 
+LEAD_S = 600.0
+"""Environment seconds before the agent's start with which the history of alerts begins."""
 NO_SCORE = Score(recall=0, precision=0, f1=0, recall_strict=0, mutation_recall=0)
 
 
@@ -146,6 +158,7 @@ class Attempt:
                 if self.can_act:
                     verdict = await environment.verdict()
                     self._observe_alerts(environment)
+                self._keep_alert_history(environment)
         finally:
             await environment.close()
         return failure, verdict
@@ -211,6 +224,15 @@ class Attempt:
             if alert.state == "firing"
         )
         self.trace.add(AlertsObserved(firing=firing), at=self.session.elapsed if self.session else 0.0)
+
+    def _keep_alert_history(self, environment: Environment) -> None:
+        if self.session is None:
+            return
+        now, elapsed = environment.now(), self.session.elapsed
+        began = now - elapsed
+        history = environment.telemetry.alert_history(began - LEAD_S, now)
+        spans = firing_spans(history, began, elapsed)
+        self.trace.add(AlertHistory(begin=-LEAD_S, end=elapsed, firing=spans), at=elapsed)
 
     def _score(self) -> Score:
         """Step 4; zero where nothing was submitted."""

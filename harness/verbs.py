@@ -47,7 +47,7 @@ def report(
 
     stored = RunDirectory(run)
     plan = stored.read_plan()
-    results = write_reports(run, plan, stored.records(), stored.trace)
+    results = write_reports(run, plan, stored.records(), stored.packed_trace)
     print_contrasts(results)
     return 0
 

@@ -1,4 +1,4 @@
-"""Reports: `results.json`, `summary.md`, `trials.parquet`, `trials.csv`, `report.html`, the terminal's table.
+"""Reports: `results.json`, `summary.md`, tables, `report.html` with its traces beside it, the terminal's table.
 
 Owns: what is written after (or during) a run, and `write_reports`, the one way in. Does not own: the
 statistics (`harness/statistics`) or the store of records and traces (`harness/store.py`).
@@ -7,15 +7,17 @@ statistics (`harness/statistics`) or the store of records and traces (`harness/s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.records import Plan, TrialRecord
 from harness.report.files import write_text
 from harness.report.results import build_results
 from harness.report.terminal import print_contrasts
-from harness.trace import Event
+
+if TYPE_CHECKING:
+    from harness.report.traces import PackedTrace
 
 __all__ = ["build_results", "print_contrasts", "write_reports"]
 
@@ -24,22 +26,27 @@ def write_reports(
     run_dir: Path,
     plan: Plan,
     records: Sequence[TrialRecord],
-    read_trace: Callable[[TrialRecord], list[Event]],
+    packed_trace: PackedTrace,
 ) -> dict[str, Any]:
     """Write all report files into `run_dir` (which exists) and return the content of `results.json`.
 
-    Each file is replaced in one step. `read_trace` is called for a bounded number of trials. Raises
-    ValueError when records contradict the plan, ConfigurationError for an unknown primary metric, OSError."""
+    Each file is replaced in one step; the page comes after the traces that it names, and what only an earlier page
+    named goes last. Raises ValueError when records contradict the plan, ConfigurationError for an unknown primary
+    metric, OSError."""
     from harness.report.correction import read_calibration
     from harness.report.html import render_html
+    from harness.report.index import numbers_of
     from harness.report.summary import summary
     from harness.report.tables import write_tables
+    from harness.report.traces import DIRECTORY, remove_others, write_beside
     from harness.statistics import trials_frame
 
     frame = trials_frame(records)
     results = build_results(plan, records, frame, read_calibration(run_dir))
     write_text(run_dir / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     write_text(run_dir / "summary.md", summary(results))
-    write_tables(run_dir, frame)
-    write_text(run_dir / "report.html", render_html(plan, results, records, read_trace))
+    write_tables(run_dir, frame, results)
+    beside = write_beside(run_dir / DIRECTORY, records, numbers_of(plan), packed_trace)
+    write_text(run_dir / "report.html", render_html(plan, results, records, packed_trace, beside))
+    remove_others(run_dir / DIRECTORY, beside.names)
     return results

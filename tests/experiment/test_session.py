@@ -7,7 +7,17 @@ import pytest
 from harness.budget import BudgetConfig
 from harness.protocols import ALLOW, GuardEvent, ObservedToolResult, Operator, ProposedToolCall, Ruling
 from harness.records import Usage
-from harness.trace import Ended, Final, GuardFired, ToolCall, ToolResult, UserMessage, of_type
+from harness.trace import (
+    AlertHistory,
+    AlertsObserved,
+    Ended,
+    Final,
+    GuardFired,
+    ToolCall,
+    ToolResult,
+    UserMessage,
+    of_type,
+)
 from tests.experiment.sessions import ALERTS, CHANGES, SHIPPING, UNDO, WAIT, play
 from tests.scripted_model import ScriptedModel, answer
 
@@ -24,6 +34,19 @@ def test_a_competent_agent_is_scored_and_cleared() -> None:
     assert [event.how for event in of_type(events, Ended)] == ["submitted"]
     assert record.turns == 6
     assert record.usage.input_tokens == 600
+
+
+def test_the_reader_of_a_report_sees_when_alerts_fired() -> None:
+    script = [[ALERTS], [CHANGES], [UNDO], [WAIT], [ALERTS], [answer((SHIPPING, "[c2]"), resolved=True)]]
+    _, events = play(ScriptedModel(script))
+    (history,) = of_type(events, AlertHistory)
+    first, *_, last = of_type(events, AlertsObserved)
+    spans = {name: history.firing[name] for name in first.firing}
+    assert spans
+    assert all(any(begin <= 0 < end for begin, end in of_alert) for of_alert in spans.values())
+    cleared = [history.firing[name][-1][1] for name in first.firing if name not in last.firing]
+    assert cleared
+    assert all(0 < end < history.end for end in cleared)
 
 
 def test_calls_get_short_ids_that_the_agent_reads() -> None:

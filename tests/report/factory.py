@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ from harness.records import (
     Verdict,
 )
 from harness.trace import (
+    AlertHistory,
     AlertsObserved,
     AssistantMessage,
     Ended,
@@ -39,6 +41,7 @@ from harness.trace import (
     ToolResult,
     TraceWriter,
     UserMessage,
+    encode,
 )
 
 ARMS = ("baseline", "verifier_gate", "verifier_gate_prompt", "placebo")
@@ -209,7 +212,14 @@ def trace(record: TrialRecord, steps: int = 8, text: str = "CheckoutHighErrorRat
     writer.add(AlertsObserved(t=610.0, firing=["CheckoutHighErrorRate"]))
     writer.add(Final(t=620.0, submission={"diagnosis": {"entities": []}}))
     writer.add(Ended(t=620.0, how="submitted"))
+    firing = {"CheckoutHighErrorRate checkout": [[-120.0, 240.0], [300.0, 600.0]]}
+    writer.add(AlertHistory(t=900.0, begin=-600.0, end=900.0, firing=firing))
     return writer.events
+
+
+def packed(record: TrialRecord, text: str = "CheckoutHighErrorRate is firing") -> bytes:
+    """The same as the store has it."""
+    return gzip.compress(encode(trace(record, text=text)), mtime=0)
 
 
 def handmade() -> tuple[Plan, list[TrialRecord]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import base64
+import hashlib
 import json
 import os
 import re
@@ -13,17 +14,13 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from harness.records import Plan, TrialRecord
-from harness.report import build_results, print_contrasts, write_reports
+from harness.report import build_results, write_reports
 from harness.report.files import write_atomically
 from harness.report.html import render_html
 from harness.report.summary import summary
-from harness.report.terminal import WIDTH
-from harness.report.timeline import MAX_TEXT, MAX_TRACES, chosen
-from harness.trace import Event
-from tests.report.factory import experiment, handmade, plan, record, spec, trace
+from tests.report.factory import experiment, handmade, packed, plan, record, spec
 
 GOLDEN = Path(__file__).parent / "golden"
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -65,10 +62,7 @@ class Page(HTMLParser):
 
 
 def page(frozen: Plan, records: list[TrialRecord], text: str = "fine") -> str:
-    def read(item: TrialRecord) -> list[Event]:
-        return trace(item, text=text)
-
-    return render_html(frozen, build_results(frozen, records), records, read)
+    return render_html(frozen, build_results(frozen, records), records, lambda item: packed(item, text=text))
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +76,13 @@ def test_summary_of_the_handmade_experiment() -> None:
 
 def test_all_files_are_written_and_agree(tmp_path: Path) -> None:
     frozen, records = handmade()
-    results = write_reports(tmp_path, frozen, records, trace)
+    results = write_reports(tmp_path, frozen, records, packed)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"results.json", "summary.md", "trials.parquet", "trials.csv", "report.html"}
+    assert names == {"results.json", "summary.md", "trials.parquet", "trials.csv", "report.html", "tables"}
+    tables = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert tables == {
+        f"{name}.{kind}" for name in ("arms", "contrasts", "modes") for kind in ("csv", "parquet")
+    }
     assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == results
     rows = pd.read_parquet(tmp_path / "trials.parquet")
     assert len(rows) == len(pd.read_csv(tmp_path / "trials.csv")) == len(records)
@@ -95,8 +93,8 @@ def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
     frozen, records = handmade()
     contents = []
     for order in (records, records[::-1]):
-        write_reports(tmp_path, frozen, order, trace)
-        contents.append({path.name: path.read_bytes() for path in tmp_path.iterdir()})
+        write_reports(tmp_path, frozen, order, packed)
+        contents.append({path.name: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()})
     assert contents[0] == contents[1]
 
 
@@ -118,8 +116,10 @@ def test_page_is_well_formed_and_every_link_leads_somewhere(usual: str) -> None:
     parsed = Page(usual)
     assert parsed.open == []
     assert [name for name, count in Counter(parsed.ids).items() if count > 1] == []
-    assert {link for link in parsed.links if not link.startswith("#")} == set()
-    assert {link[1:] for link in parsed.links} <= set(parsed.ids)
+    routes = re.compile(r"#trials(\?(\w+=[\d.]+&?)+)?|#trial-\d+")
+    within = {link[1:] for link in parsed.links if not routes.fullmatch(link)}
+    assert len(set(parsed.links)) > len(within) + 50
+    assert within <= set(parsed.ids)
 
 
 def test_page_asks_the_network_for_nothing(usual: str) -> None:
@@ -134,24 +134,36 @@ def test_model_text_never_becomes_markup() -> None:
     entity = {"name": f"otel-demo/Deployment/{EVIL}", "contributing_factor": True}
     changed: dict[str, Any] = records[0].model_dump(mode="json")
     changed["submission"]["diagnosis"]["entities"] = [entity]
-    changed |= {"trace": {"file": EVIL, "offset": 0, "length": 1}, "status": "scored", "detail": EVIL}
-    changed["labels"][0] |= {"present": "present", "note": EVIL, "spans": [{"events": [2], "quote": EVIL}]}
+    changed |= {"trace": {"file": EVIL, "offset": 0, "length": 1}, "status": "failed", "reason": EVIL}
+    changed["guard_firings"] = {EVIL: 1}
+    changed["labels"][0] |= {"present": "present", "note": EVIL, "slug": EVIL}
     html = page(
         frozen.model_copy(update={"question": EVIL, "config": {"prompt": EVIL}}),
         [TrialRecord.model_validate(changed), *records[1:]],
         text=EVIL,
     )
     parsed = Page(html)
-    assert parsed.elements["script"] == 1
+    assert parsed.elements["script"] == 2
     assert parsed.elements["img"] == 0
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script>alert(1)" not in html
+
+
+def test_the_page_runs_no_script_but_its_own(usual: str) -> None:
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', usual)
+    assert policy is not None
+    own = re.findall(r"<script>(.*?)</script>", usual, flags=re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in own]
+    assert f"script-src 'sha256-{digests[0]}' 'strict-dynamic'" in policy.group(1)
+    assert "default-src 'none'" in policy.group(1)
+    assert len(own) == 1
 
 
 def test_names_of_models_and_arms_never_become_markup() -> None:
     trials = [spec(2, model=EVIL), spec(2, model=EVIL, arm="<b>$x_$")]
     html = page(plan(trials, [("<b>$x_$", "baseline")]), [record(trial) for trial in trials])
-    assert Page(html).elements["script"] == 1
-    assert Page(html).elements["b"] == 0
+    assert Page(html).elements["script"] == 2
+    assert "<b>$x_$" not in html
 
 
 def test_text_in_the_summary_stays_in_its_cell() -> None:
@@ -162,10 +174,11 @@ def test_text_in_the_summary_stays_in_its_cell() -> None:
 
 def test_simulated_numbers_say_so_everywhere(usual: str) -> None:
     results = build_results(*handmade())
-    assert usual.count('class="banner" role="note"') == 8
-    assert usual.count("(simulated), react: ") >= 6
+    sections = re.findall(r"<section .*?</section>", usual, flags=re.DOTALL)
+    silent = [one[:60] for one in sections if 'class="banner" role="note"' not in one]
+    assert [re.search(r'labelledby="(\w+)"', one).group(1) for one in silent] == ["denominators", "plan"]  # type: ignore[union-attr]
+    assert usual.count("(simulated), react") >= 20
     assert "**Simulated.**" in summary(results)
-    assert "SIMULATED" in printed(results)
 
 
 def test_real_models_carry_no_banner() -> None:
@@ -175,59 +188,9 @@ def test_real_models_carry_no_banner() -> None:
     assert "imulated" not in summary(build_results(frozen, records)).split("## Trials")[0]
 
 
-def test_a_trace_that_cannot_be_read_is_named_and_the_page_survives() -> None:
-    frozen, records = experiment(models=["m"], scenarios=2, repeats=1)
-
-    def lost(_: TrialRecord) -> list[Event]:
-        raise FileNotFoundError("traces/0001.jsonl.gz")
-
-    html = render_html(frozen, build_results(frozen, records), records, lost)
-    assert "The trace could not be read: traces/0001.jsonl.gz" in html
-
-
-def test_traces_are_a_bounded_choice_over_all_arms() -> None:
-    _, records = experiment(models=[f"m{n}" for n in range(8)], scenarios=6)
-    picked = chosen(records)
-    assert len(picked) == MAX_TRACES
-    assert len({(r.spec.model, r.spec.arm) for r in picked}) == 8 * 4
-    assert picked == chosen(records[::-1])
-
-
-def test_long_texts_are_cut_and_say_so() -> None:
-    frozen, records = experiment(models=["m"], scenarios=1, repeats=1)
-    assert "500 characters left out" in page(frozen, records, text="x" * (MAX_TEXT + 500 - len("[c1] ")))
-
-
 def test_flips_against_the_reference_arm_are_visible() -> None:
     better = [record(spec(2), recall=0), record(spec(2, arm="verifier_gate"), recall=1)]
     worse = [record(spec(3), recall=1), record(spec(3, arm="verifier_gate"), recall=0.5)]
     html = page(plan([r.spec for r in better + worse], [("verifier_gate", "baseline")]), better + worse)
-    assert '<span class="gained">▲1</span>' in html
-    assert '<span class="lost">▼1</span>' in html
-
-
-def printed(results: dict[str, Any]) -> str:
-    sink = io.StringIO()
-    print_contrasts(results, Console(file=sink, width=WIDTH, highlight=False))
-    return sink.getvalue()
-
-
-def test_terminal_table_fits_a_hundred_columns_unfolded() -> None:
-    text = printed(build_results(*experiment(scenarios=3)))
-    assert max(map(len, text.splitlines())) <= WIDTH
-    assert "verifier_gate − verifier_gate_prompt" in text
-    assert "\x1b" not in text
-
-
-def test_terminal_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    print_contrasts(build_results(*handmade()))
-    out, err = capsys.readouterr()
-    assert "40 planned = 35 scored + 2 failed + 1 excluded + 2 owed" in out
-    assert err == ""
-
-
-def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    sink = io.StringIO()
-    print_contrasts(build_results(*handmade()), Console(file=sink, force_terminal=True, width=WIDTH))
-    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", sink.getvalue())
+    assert '<b class="gained">▲1</b>' in html
+    assert '<b class="lost">▼1</b>' in html
