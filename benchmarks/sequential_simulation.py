@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from harness.statistics.means import Floats
-from harness.statistics.sequential import BETS
+from harness.statistics.sequential import log_e_process
 
 RUNS = 3
 MEAN, SPREAD = 0.35, 0.25
@@ -50,14 +50,6 @@ def differences(
     return np.asarray(runs[1] - runs[0], dtype=np.float64)
 
 
-def log_e_paths(d: Floats) -> Floats:
-    """`harness.statistics.sequential.log_e_process` for many experiments at once."""
-    rates = np.asarray(BETS)[:, None, None]
-    gains = np.log(2.0) - np.logaddexp(0.0, -2 * np.concatenate([rates * d, -rates * d]))
-    paths = np.cumsum(gains, axis=-1)
-    return np.asarray(np.logaddexp.reduce(paths, axis=0) - np.log(len(paths)), dtype=np.float64)
-
-
 def fixed_power(d: Floats, scenarios: int) -> float:
     """Share of experiments in which a paired t test of the first `scenarios` is significant at 5 %."""
     part = d[:, :scenarios]
@@ -70,7 +62,7 @@ def simulate(repetitions: int, scenarios: int, shift: float, vary: float, seed: 
     """One row: the sequential design against the fixed one."""
     rng = np.random.default_rng(seed)
     d = differences(rng, repetitions, scenarios, shift, vary)
-    crossed = log_e_paths(d) >= LIMIT
+    crossed = log_e_process(d) >= LIMIT
     found = crossed.any(axis=1)
     stopped = np.where(found, crossed.argmax(axis=1) + 1, scenarios)
     power, used = float(found.mean()), float(stopped.mean())

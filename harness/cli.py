@@ -123,6 +123,10 @@ def experiment(composed: dict[str, Any]) -> int:
         from harness.verbs_inference import print_forks
 
         return print_forks(config)
+    if config.closed_loop is not None:
+        from harness.verbs_inference import print_searches
+
+        return print_searches(config)
     outcome = run_experiment(config)
     from harness.report import print_contrasts  # pandas and matplotlib: not before trials have run
 

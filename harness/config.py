@@ -109,6 +109,8 @@ class StoppingConfig(Config):
     """Difference in the primary metric that is worth finding; for futility."""
     futility: float = Field(default=0.05, ge=0, lt=1)
     """Give a contrast up when the chance to still find `effect` falls below this; 0 never gives up."""
+    complete: bool = False
+    """Run a contrast that was decided in its arm's favour over all scenarios: no-harm needs them."""
 
 
 class PlanningConfig(Config):
@@ -152,6 +154,31 @@ class ForkConfig(Config):
     """Ask the model with the stored trial's seed: without a change this reproduces the trial."""
 
 
+class ClosedLoopConfig(Config):
+    """The search for a stack of interventions. `scenario` holds the development scenarios, `repeats` is per
+    full trial, `stopping.alpha` the level of the whole search, `no_harm_margin` the loss that still counts as
+    no harm."""
+
+    held_out: str | tuple[int | str, ...]
+    """Scenarios on which the stack is confirmed once; none of them may be a development scenario."""
+    candidates: tuple[str, ...] = ()
+    """Interventions offered beside the registered ones, as package.module:Class."""
+    modes: int = Field(default=6, ge=1)
+    """Leading modes for which interventions are tried before a stack counts as complete."""
+    finalists: int = Field(default=2, ge=1)
+    """Candidates at most that go from a screening to full trials."""
+    screen_trials: int = Field(default=40, ge=1)
+    """Failed trials that a screening forks at most."""
+    screen_repeats: int = Field(default=2, ge=1)
+    """Continuations per forked trial and candidate."""
+    tests: int = Field(default=8, ge=1)
+    """Candidates that full trials may test before the search ends; they share its level equally."""
+    trials: int = Field(default=8000, ge=1)
+    """Trials and forks that the search may take per model and agent, the held-out ones included."""
+    usd: float | None = Field(default=None, gt=0)
+    """Money after which no further step of the search begins."""
+
+
 class ExperimentConfig(Config):
     """One experiment: models x agents x arms x scenarios x repeats."""
 
@@ -186,6 +213,8 @@ class ExperimentConfig(Config):
     stopping: StoppingConfig = StoppingConfig()
     fork: ForkConfig | None = None
     """Set for an experiment on stored trials."""
+    closed_loop: ClosedLoopConfig | None = None
+    """Set for a search; its baseline is the reference arm."""
     planning: PlanningConfig = PlanningConfig()
     pilot: str | None = None
     """Run directory whose records supply `plan` with costs and variances."""

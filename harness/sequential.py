@@ -1,11 +1,11 @@
 """Sequential stopping: which planned trials are still wanted, given those that have run.
 
-Scenarios come in an order drawn by the experiment's seed, in batches. After each batch every declared contrast of
-every system is looked at: decided when its e-process reached m / alpha (m contrasts share the level), given up when
-the chance to still find the declared effect is small. Further scenarios run only the arms of undecided contrasts.
-Owns: this rule, as a pure function of plan and records, so that a run resumes and a report can tell spared trials
-from owed ones. Does not own: the e-process (`statistics/sequential.py`), running (`experiment.py`).
-"""
+Scenarios come in an order drawn by the experiment's seed, in batches. After each batch every declared contrast
+of every system is looked at: decided when its e-process reached m / alpha (m contrasts share the level), given
+up when the chance to still find the declared effect is small. Further scenarios run only the arms of undecided
+contrasts, and, where the rule is to `complete` them, of contrasts decided in their arm's favour. Owns: this
+rule, as a pure function of plan and records, so that a run resumes and a report can tell spared trials from
+owed ones. Does not own: the e-process (`statistics/sequential.py`), running (`experiment.py`)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ System = tuple[str, str]
 Contrast = tuple[str, str, str, str]
 """Model, agent, arm, reference."""
 COLUMN = {"modes_per_trace": "modes"}
+LOWER_IS_BETTER = ("modes_per_trace",)
 SCALE = {"modes_per_trace": 4.0}
 """A metric's differences are divided by this before they are bet on; shares are bet on as they are."""
 
@@ -42,6 +43,11 @@ class Look(NamedTuple):
     """log_e from which the contrast is decided."""
     limits: tuple[float, float] | None
     """Confidence sequence; only for metrics with bounds."""
+
+    def favours(self, metric: str) -> bool:
+        """It is decided, and the arm is the better one on `metric`."""
+        gain = sum(self.differences) * (-1 if metric in LOWER_IS_BETTER else 1)
+        return self.state == "differs" and gain > 0
 
 
 class Progress(NamedTuple):
@@ -81,26 +87,32 @@ def progress(plan: Plan, records: Sequence[TrialRecord]) -> Progress:
     contrasts = [(*system, *pair) for system in systems for pair in plan.contrasts]
     view = partial(look, plan, _differences(plan, records), share=len(contrasts))
     wanted: list[TrialSpec] = []
-    undecided = contrasts
+    undecided, favoured = contrasts, list[Contrast]()
     for start in range(0, len(order), size):
         batch = set(order[start : start + size])
-        specs = [spec for spec in plan.trials if spec.scenario in batch and is_needed(spec, undecided)]
+        specs = [
+            spec
+            for spec in plan.trials
+            if spec.scenario in batch and is_needed(spec, [*undecided, *favoured])
+        ]
         wanted.extend(specs)
         if any(spec.trial_id not in done for spec in specs):
             return Progress(wanted, [looks[one] for one in contrasts if one in looks], False)
         seen = order[: start + size]
         looks |= {one: view(one, seen, len(order) - len(seen)) for one in undecided}
+        if rule.get("complete"):
+            favoured += [one for one in undecided if looks[one].favours(plan.primary_metric)]
         undecided = [one for one in undecided if looks[one].state == "undecided"]
-        if not undecided:
+        if not undecided and not favoured:
             break
     return Progress(wanted, [looks[one] for one in contrasts], True)
 
 
-def is_needed(spec: TrialSpec, undecided: Sequence[Contrast]) -> bool:
-    """The trial's arm is part of an undecided contrast of its system."""
+def is_needed(spec: TrialSpec, contrasts: Sequence[Contrast]) -> bool:
+    """The trial's arm is part of one of these contrasts of its system."""
     return any(
         (spec.model, spec.agent) == (model, agent) and spec.arm in (arm, reference)
-        for model, agent, arm, reference in undecided
+        for model, agent, arm, reference in contrasts
     )
 
 

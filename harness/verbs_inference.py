@@ -73,3 +73,15 @@ def print_forks(config: ExperimentConfig) -> int:
     typer.echo(page(outcome.results), nl=False)
     typer.echo(f"report: {outcome.run_dir / 'forks.md'}", err=True)
     return 1 if outcome.unaccounted else 0
+
+
+def print_searches(config: ExperimentConfig) -> int:
+    """Search a stack for every system and print how each search ended."""
+    from harness.closed_loop.loop import search_all
+
+    for found in search_all(config):
+        typer.echo(f"{found.model}, {found.agent}")
+        for entry in found.entries:
+            typer.echo(f"  {entry.step:<12}  {entry.decision}")
+        typer.echo(f"ledger: {found.page}", err=True)
+    return 0

@@ -116,6 +116,12 @@ def prompt_files() -> dict[str, Traversable]:
     return found
 
 
+def registered_for(slug: str) -> list[str]:
+    """Names of the interventions that say they reduce a mode: guards first, then texts. Placebos name none."""
+    guards = [name for name in GUARDS if slug in load_class("guard", name, GUARDS).targets]
+    return guards + [name for name in prompt_names() if slug in load_text(name).targets]
+
+
 def load_text(name: str) -> PromptText:
     """Read one prompt intervention. Raises ConfigurationError with every problem of the file."""
     source = prompt_files()[name].read_text(encoding="utf-8")
