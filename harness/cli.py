@@ -38,7 +38,7 @@ Verbs:
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
   python -m harness calibrate inject RUN | sheet PATH | agreement GOLD how far labels can be trusted
-  python -m harness janitor [--everything]                             remove what killed runs left on a live cluster
+  python -m harness janitor [--everything]                             remove what killed runs left behind
   python -m harness fidelity SIMULATED LIVE                            what the two clusters showed, by scenario
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).

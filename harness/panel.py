@@ -28,13 +28,15 @@ class Panel:
         self.guards = guards
         self.firings: dict[str, int] = {}
         """How often each guard did something else than allow."""
+        self.offering = [guard for guard in guards if isinstance(guard, OffersTools)]
+        """Guards with tools of their own."""
         self._session = session
 
     def tools(self, taken: set[str]) -> list[ToolSchema]:
         """What the guards offer now, without names that are taken."""
         offered: dict[str, ToolSchema] = {}
-        for guard in self.guards:
-            for schema in guard.tools() if isinstance(guard, OffersTools) else ():
+        for guard in self.offering:
+            for schema in guard.tools():
                 if schema.name not in taken:
                     offered.setdefault(schema.name, schema)
         return list(offered.values())
@@ -57,9 +59,9 @@ class Panel:
 
     async def _rule(self, guard: Guard, event: GuardEvent, on: str, call_id: str) -> Ruling:
         """One guard's ruling; recorded unless it allowed at no cost."""
-        session = self._session
-        reads, undone = session.toolbox.reads, len(session.undone)
-        ruling = await guard.review(event, session)
+        session, operations = self._session, self._session.operations
+        reads, undone = session.toolbox.reads, len(operations.undone)
+        ruling = await guard.review(event, operations)
         spent = session.toolbox.reads - reads
         if ruling.kind != "allow":
             self.firings[guard.name] = self.firings.get(guard.name, 0) + 1
@@ -72,7 +74,7 @@ class Panel:
                     call_id=call_id,
                     feedback=ruling.feedback,
                     reads=spent,
-                    undone=session.undone[undone:],
+                    undone=operations.undone[undone:],
                 )
             )
         return ruling

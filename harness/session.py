@@ -2,20 +2,19 @@
 
 An agent asks the model (`ask`), executes what it answered (`execute`) or deals with silence (`silence`).
 Owns: the order of things (budget -> guards -> model or tool -> trace), call ids, acceptance of a submission.
-Does not own: the agent's strategy (agents), what tools do (tools), what guards think (interventions), how the
-rulings of several guards are joined (`panel.py`).
+Does not own: the agent's strategy (agents), what tools do (tools), what guards think (interventions) and may do
+(`operations.py`), how the rulings of several guards are joined (`panel.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from harness.budget import Budget
 from harness.chat import arguments_of, assistant_message
-from harness.cluster import ClusterError
 from harness.context import ContextWindow, shortened, size_of
 from harness.errors import AgentError
+from harness.operations import Operations
 from harness.operator_channel import OperatorChannel
 from harness.panel import Panel
 from harness.protocols import (
@@ -37,10 +36,8 @@ from harness.protocols import (
 from harness.records import PlantedFailure, Submission, Usage, UsageSource
 from harness.roles import Roles
 from harness.sandbox.tools import SandboxTools
-from harness.tools.base import AuditRecord
 from harness.tools.submit import SUBMIT, parse_submission
 from harness.tools.toolbox import Toolbox
-from harness.tools.undo import undo_change
 from harness.trace import (
     AssistantMessage,
     ContextReduced,
@@ -81,9 +78,10 @@ class Session:
         self.environment = environment
         self.toolbox = toolbox
         self.model = model
-        self.panel = Panel(guards, self)
         self.budget = budget
         self.trace = trace
+        self.operations = Operations(environment, toolbox, sandbox, budget, trace)
+        self.panel = Panel(guards, self)
         self.system = system
         self.task = task
         self.seed = seed
@@ -98,12 +96,8 @@ class Session:
         self.planted: list[PlantedFailure] = []
         self.usage_source: UsageSource = "measured"
         self.roles = Roles()
-        self._began = environment.now()
         self._calls = 0
         self._reduced: set[str] = set()
-        self.undone: list[str] = []
-        """Calls whose changes guards put back, in order."""
-        self._changes: dict[str, AuditRecord] = {}
 
     @property
     def done(self) -> bool:
@@ -118,7 +112,7 @@ class Session:
     @property
     def elapsed(self) -> float:
         """Environment seconds since the agent began."""
-        return self.environment.now() - self._began
+        return self.operations.elapsed
 
     # --- what an agent calls ------------------------------------------------------------------------
 
@@ -134,8 +128,11 @@ class Session:
     async def ask(self, messages: list[Message], role: str = "agent") -> ModelReply:
         """Ask the model and append its answer to `messages`. Raises AgentError when a budget is used up."""
         self.budget.check(self.elapsed)
-        sent = await self._fitted(messages, role)
-        reply = await self.model.complete(ModelRequest(sent, self.tools(role), self.seed))
+        tools = self.tools(role)
+        sent = await self._fitted(messages, tools, role)
+        if self.panel.offering:
+            tools = self.tools(role)  # a guard may offer a tool because of what it has just seen
+        reply = await self.model.complete(ModelRequest(sent, tools, self.seed))
         if self.environment.virtual_time:
             await self.environment.elapse(round(reply.latency_s, 3))  # as recorded, so that replays agree
         self._record_reply(reply, role)
@@ -190,39 +187,9 @@ class Session:
         """What a role is offered now: toolbox, sandbox, operator channel, guards' own tools, `submit`."""
         offered = [*self.toolbox.schemas(), *(self.sandbox.schemas() if self.sandbox else ())]
         offered.extend(self.channel.tools() if self.channel else ())
-        offered.extend(self.panel.tools({one.name for one in offered}))
+        if self.panel.offering:
+            offered.extend(self.panel.tools({one.name for one in offered}))
         return self.roles.offered(role, [*offered, SUBMIT])
-
-    # --- what a guard sees (protocols.Operator) -----------------------------------------------------------
-
-    @property
-    def events(self) -> Sequence[Event]:
-        """The trace so far."""
-        return self.trace.events
-
-    async def read(self, name: str, args: Mapping[str, Any]) -> tuple[bool, str]:
-        """Call a read-only tool for a guard, or an action as a dry run. Raises ValueError for a change."""
-        if self.toolbox.mutates(name, args):
-            raise ValueError(f"a guard may only read; {name} changes the cluster")
-        outcome = await self._run_tool(name, args)
-        return outcome.ok, outcome.text
-
-    async def undo(self, call_id: str) -> tuple[bool, str]:
-        """Put back for a guard what a call changed; (whether anything was, which objects or why not)."""
-        record = self._changes.get(call_id)
-        if record is None:
-            return False, f"{call_id} changed nothing"
-        try:
-            objects = await self.environment.run(lambda: undo_change(self.environment.cluster, record))
-        except ClusterError as error:
-            return False, str(error)
-        if objects:
-            self.undone.append(call_id)
-        return bool(objects), ", ".join(objects) or "a restart cannot be put back"
-
-    def remaining(self) -> Mapping[str, float]:
-        """What is left of the budgets."""
-        return self.budget.remaining(self.elapsed)
 
     # --- inside -------------------------------------------------------------------------------------------
 
@@ -239,9 +206,7 @@ class Session:
             ok, text = self.channel.call(call.name, args)
             return self._answer(call, ok=ok, text=text, role=role)
         raw = ruling.replacement if ruling.kind == "rewrite" else call.arguments
-        outcome = await self._run_tool(call.name, raw)
-        if outcome.change is not None:
-            self._changes[call.id] = outcome.change
+        outcome = await self.operations.run(call.name, raw, call.id)
         observed = ObservedToolResult(call.id, call.name, args, outcome.ok, outcome.text, mutating)
         ruling = await self.panel.review(observed, "tool_result", call.id)
         text = ruling.replacement if ruling.kind == "rewrite" else outcome.text
@@ -265,15 +230,6 @@ class Session:
             self._accept(ruling.replacement, role, forced=True)
         return answer
 
-    async def _run_tool(self, name: str, arguments: str | Mapping[str, Any]) -> Any:
-        if self.sandbox is not None and self.sandbox.serves(name):
-            outcome = await self.sandbox.call(name, arguments)
-        else:
-            outcome = await self.environment.run(lambda: self.toolbox.call(name, arguments))
-        if self.environment.virtual_time or outcome.waits:
-            await self.environment.elapse(outcome.seconds)
-        return outcome
-
     async def _submit(self, call: RequestedCall, role: str) -> str:
         self.record(ToolCall(call_id=call.id, name=call.name, args=arguments_of(call), role=role))
         try:
@@ -293,9 +249,11 @@ class Session:
         self.submission = submission
         self.record(Final(submission=submission.model_dump(), forced=forced, role=role))
 
-    async def _fitted(self, messages: list[Message], role: str) -> Sequence[Message]:
+    async def _fitted(
+        self, messages: list[Message], tools: Sequence[ToolSchema], role: str
+    ) -> Sequence[Message]:
         """The messages as they are sent: after the guards, and cut to the context window."""
-        room = self.context.room(self.tools(role))
+        room = self.context.room(tools)
         size = size_of(messages)
         ruling = await self.panel.review(ProposedModelCall(messages, size, room), "model_call")
         compacted = ruling.replacement if ruling.kind == "rewrite" else messages

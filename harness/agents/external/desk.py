@@ -84,7 +84,9 @@ class Desk:
 
     def task(self) -> dict[str, Any]:
         """What the program is told at the start."""
-        limits = {name: left for name, left in self._session.remaining().items() if left != float("inf")}
+        limits = {
+            name: left for name, left in self._session.operations.remaining().items() if left != float("inf")
+        }
         return {"system": self._session.system, "task": self._session.task, "budget": limits}
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Reply:
@@ -112,7 +114,7 @@ class Desk:
 
     def real_seconds_left(self) -> float:
         """Real seconds until the budget's seconds are used up if the program makes no further call."""
-        left = self._session.remaining()["seconds"]
+        left = self._session.operations.remaining()["seconds"]
         if self._session.environment.virtual_time:
             left = left / self._factor if self._factor else float("inf")
         return left - (time.monotonic() - self._mark if self._session.environment.virtual_time else 0.0)
@@ -150,7 +152,7 @@ class Desk:
         (answer,) = await self._session.execute([call])
         if self._session.done:
             self.end()
-        results = of_type(reversed(self._session.events), ToolResult)
+        results = of_type(reversed(self._session.trace.events), ToolResult)
         return Reply(any(result.ok for result in results if result.call_id == call.id), answer["content"])
 
     def _report(self, arguments: Mapping[str, Any]) -> Reply:
