@@ -40,12 +40,16 @@ PREFETCH_UNDER_S = 1.0
 class RayExecutor:
     """Starts or joins a Ray cluster and drains the owed trials through its actors."""
 
+    at_once = 0
+
     def execute(
         self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
     ) -> None:
         """Run every owed trial on the cluster. Raises RunStopped when no worker can be had."""
         with session(config):
-            Pool(config, owed, stop).drain(on_finished)
+            pool = Pool(config, owed, stop)
+            self.at_once = pool.lanes
+            pool.drain(on_finished)
 
 
 class Member:
@@ -120,6 +124,11 @@ class Pool:
         self._members = [Member(n, slot, shared, credentials) for n, slot in enumerate(places)]
         self._failed_starts = 0
         self._seen_ready = time.monotonic()
+
+    @property
+    def lanes(self) -> int:
+        """Trials that all members together run at a time."""
+        return sum(member.slot.lanes for member in self._members)
 
     def drain(self, on_finished: OnFinished) -> None:
         """Run until nothing is owed, or until those in flight are finished after a request to stop."""
