@@ -18,6 +18,9 @@ FAILED = 1
 def janitor(
     kubeconfig: Annotated[str | None, typer.Option(help="Default: KUBECONFIG or ~/.kube/config.")] = None,
     context: Annotated[str | None, typer.Option(help="Default: the current one.")] = None,
+    run: Annotated[
+        str, typer.Option(help="Also what a run left: the value of its label sre-harness/run.")
+    ] = "",
     everything: Annotated[
         bool, typer.Option(help="Also what has not expired: ends trials that are running, whoever's.")
     ] = False,
@@ -25,8 +28,8 @@ def janitor(
     """Remove what killed runs left: containers whose process is gone, and what has expired on a live cluster.
     1 when something would not go."""
     from harness.cluster import ClusterError
-    from harness.environments.kubernetes.environment import harness_cluster
     from harness.environments.kubernetes.janitor import sweep
+    from harness.environments.kubernetes.live import harness_cluster
     from harness.live_config import KubernetesConfig
     from harness.sandbox.engine import remove_orphans
 
@@ -41,7 +44,7 @@ def janitor(
         left.append(f"containers: {error}")
     try:
         _, cluster = harness_cluster(KubernetesConfig(kubeconfig=kubeconfig, context=context))
-        found = sweep(cluster, everything=everything)
+        found = sweep(cluster, run, everything)
         removed += map(str, found.removed)
         left += found.left
     except ConfigurationError as error:
@@ -61,13 +64,15 @@ def fidelity(
     simulated: Annotated[
         Path, typer.Argument(help="Run of +experiment=live_kubernetes environment=simulated.")
     ],
-    live: Annotated[Path, typer.Argument(help="The same experiment on a cluster.")],
+    live: Annotated[
+        list[Path], typer.Argument(help="The same experiment on a cluster, in one run or several.")
+    ],
     to: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
 ) -> int:
     """Compare what the simulated and a real cluster showed, scenario by scenario."""
     from harness.report.fidelity import compare, render
 
-    text = render(compare(simulated, live))
+    text = render(compare(simulated, *live))
     if to is None:
         typer.echo(text)
     else:
