@@ -6,9 +6,11 @@ The trial needs the program `prometheus` (Debian has a package of that name) and
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 import uuid
@@ -155,29 +157,17 @@ def deployed(view: TrialView) -> TrialView:
 
 
 @pytest.fixture
-def prometheus(kubeconfig: str, tmp_path: Path) -> Iterator[str]:
+def prometheus(own: KubernetesCluster, tmp_path: Path) -> Iterator[str]:
     """A Prometheus that scrapes the application's pods."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("the program `prometheus` is not there: install the package prometheus")
-    discovery = {
-        "role": "pod",
-        "kubeconfig_file": kubeconfig,
-        "namespaces": {"names": [APPLICATION.namespace]},
-    }
-    relabelling = [
-        {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Running", "action": "keep"},
-        {
-            "source_labels": ["__meta_kubernetes_pod_ip"],
-            "target_label": "__address__",
-            "replacement": "$1:9464",
-        },
-    ]
+    targets = tmp_path / "targets.json"
     settings = {
         "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
         "rule_files": [str(tmp_path / "rules.yml")],
         "scrape_configs": [
-            {"job_name": "shop", "kubernetes_sd_configs": [discovery], "relabel_configs": relabelling}
+            {"job_name": "shop", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "2s"}]}
         ],
     }
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(RULES))
@@ -189,12 +179,30 @@ def prometheus(kubeconfig: str, tmp_path: Path) -> Iterator[str]:
         program, f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'data'}",
         f"--web.listen-address={address}", "--log.level=error",
     ]  # fmt: skip
+    over = threading.Event()
+    finder = threading.Thread(target=find_pods, args=(own, targets, over))
     with subprocess.Popen(command, cwd=tmp_path) as process:
         try:
+            finder.start()
             await_ready(f"http://{address}/-/ready")
             yield f"http://{address}"
         finally:
+            over.set()
+            finder.join()
             process.terminate()
+
+
+def find_pods(own: KubernetesCluster, targets: Path, over: threading.Event) -> None:
+    """Tell Prometheus where the application's pods are: Debian's has no discovery of Kubernetes."""
+    while not over.wait(1):
+        addresses = [
+            f"{pod['status']['podIP']}:9464"
+            for pod in own.list("Pod", APPLICATION.namespace)
+            if pod["status"].get("phase") == "Running" and pod["status"].get("podIP")
+        ]
+        fresh = targets.with_suffix(".new")
+        fresh.write_text(json.dumps([{"targets": addresses}]))
+        fresh.replace(targets)
 
 
 def await_ready(url: str) -> None:
@@ -209,7 +217,7 @@ def await_ready(url: str) -> None:
 
 class TestTrial:
     def test_from_lease_to_lease(
-        self, own: KubernetesCluster, kubeconfig: str, shop: TrialView, prometheus: str
+        self, own: KubernetesCluster, kubeconfig: str, prometheus: str, shop: TrialView
     ) -> None:
         attached = AttachedConfig(prometheus=prometheus, lease_wait_s=2, health_s=120, rate_window_s=12)
         cluster = KubernetesConfig(kubeconfig=kubeconfig, time_scale=PACE, max_trials=1, attached=attached)
