@@ -30,6 +30,7 @@ Verbs:
   python -m harness scenarios export ID --to DIR                       an incident in the layout of ITBench-Lite
   python -m harness scenarios snapshots ROOT [--index]                 recorded incidents, and what is wrong in them
   python -m harness report RUN                                         rebuild a report without running
+  python -m harness view RUN                                           a report and all its traces, on loopback
   python -m harness compare RUN RUN...                                 across runs, paired where they can be
   python -m harness fork TRIAL --run RUN --at EVENT --arm ARM          continue a stored trial from that event
   python -m harness score OUTPUTS --ground-truth DIR                   score stored diagnoses, anyone's
@@ -38,14 +39,14 @@ Verbs:
   python -m harness report --study itbench-mast-2026                   re-analyse a published study
   python -m harness classify PATH... [--judge NAME] [--out DIR]        MAST labels for traces from anywhere
   python -m harness calibrate inject RUN | sheet PATH | agreement GOLD how far labels can be trusted
-  python -m harness janitor [--everything]                             remove what killed runs left on a live cluster
+  python -m harness janitor [--everything]                             remove what killed runs left behind
   python -m harness fidelity SIMULATED LIVE                            what the two clusters showed, by scenario
 
 Configuration: groups under conf/ (experiment, environment, model, agent, intervention, judge, executor).
 Exit codes: 0 all trials accounted for; 1 some excluded or owed; 2 harness or configuration wrong.
 """
 VERBS = (
-    "scenarios", "report", "compare", "fork", "score", "export", "serve", "classify", "calibrate",
+    "scenarios", "report", "view", "compare", "fork", "score", "export", "serve", "classify", "calibrate",
     "janitor", "fidelity",
 )  # fmt: skip
 FAILED, WRONG = 1, 2

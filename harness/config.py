@@ -226,6 +226,8 @@ class ExperimentConfig(Config):
     max_attempts: int = Field(default=2, ge=1)
     """Attempts per trial for infrastructure causes."""
     executor: ExecutorConfig = ExecutorConfig()
+    progress: Literal["auto", "plain", "quiet"] = "auto"
+    """What standard error shows while trials run: a live table on a terminal, plain lines, or nothing."""
     run_dir: str | None = None
     """Where results go; null derives a name from the configuration, so that the same command resumes."""
 
@@ -257,6 +259,7 @@ class ExperimentConfig(Config):
         hidden: Any = {
             "executor": True,
             "run_dir": True,
+            "progress": True,
             "planning": True,
             "pilot": True,
             "fork": {"run"},

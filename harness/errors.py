@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Grade = Literal["zero", "exclude"]
+Grade = Literal["zero", "exclude", "stop"]
 
 
 class Cause(NamedTuple):
@@ -27,7 +27,8 @@ class Cause(NamedTuple):
     retry: bool
     """Run a new attempt before giving up."""
     grade: Grade
-    """`zero`: the trial counts with score 0. `exclude`: infrastructure; left out, both bounds are printed."""
+    """`zero`: the trial counts with score 0. `exclude`: infrastructure; left out, both bounds are printed.
+    `stop`: the run stops, nothing is recorded and the trial stays owed."""
     says: str
     """One line for reports."""
 
@@ -54,8 +55,12 @@ CAUSES: dict[str, Cause] = {
     "api_error": Cause(True, "exclude", "the model's provider could not be reached or kept failing"),
     "replay_diverged": Cause(False, "exclude", "a fork could not be brought back to the recorded state"),
     "judge_error": Cause(True, "exclude", "the judge could not be reached or kept failing"),
+    "interrupted": Cause(False, "stop", "it was told to stop before its last trial"),
+    "run_dir_refuses": Cause(False, "stop", "the run directory cannot be written (full, read-only, gone)"),
+    "no_worker": Cause(False, "stop", "no worker of the cluster can be had, or none starts"),
+    "worker_broken": Cause(False, "stop", "a worker cannot go on for a reason that no trial survives"),
 }
-"""Reason codes of a failed trial. Only infrastructure causes may be excluded from a denominator."""
+"""Reason codes. Only infrastructure causes may be excluded from a denominator."""
 
 
 class HarnessError(Exception):
@@ -92,8 +97,9 @@ class TrialError(HarnessError):
     """An attempt ended early. `cause` is a key of CAUSES, `detail` is for humans."""
 
     def __init__(self, cause: str, detail: str = "") -> None:
-        if cause not in CAUSES:
-            raise ValueError(f"unknown cause {cause!r}; expected one of {', '.join(CAUSES)}")
+        if cause not in CAUSES or CAUSES[cause].grade == "stop":
+            known = [name for name, row in CAUSES.items() if row.grade != "stop"]
+            raise ValueError(f"unknown cause {cause!r} of a trial; expected one of {', '.join(known)}")
         self.cause = cause
         self.detail = detail
         super().__init__(cause, detail)
@@ -111,7 +117,18 @@ class AgentError(TrialError):
 
 
 class RunStopped(HarnessError):
-    """The run cannot go on (no disk, no workers). What finished is durable; the same command does the rest."""
+    """The run cannot go on; `cause` is a key of CAUSES that stops. What finished is durable; the same command does
+    the rest."""
+
+    def __init__(self, cause: str, detail: str) -> None:
+        if CAUSES[cause].grade != "stop":
+            raise ValueError(f"{cause} does not stop a run")
+        self.cause = cause
+        self.detail = detail
+        super().__init__(cause, detail)
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.detail}"
 
 
 class ToolError(HarnessError):

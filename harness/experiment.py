@@ -88,13 +88,20 @@ def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due |
             if not owed:
                 return
             session.enter_context(executor_session(config))
-            with Progress(len(finished) + len(owed), len(finished)) as progress:
+            executor = create_executor(config.executor.kind)
+            with Progress(
+                len(finished) + len(owed),
+                len(finished),
+                at_once=lambda executor=executor: executor.at_once,  # type: ignore[misc]
+                usd=None if config.budget.usd is None else config.budget.usd * len(plan.trials),
+                mode=config.progress,
+            ) as progress:
 
                 def keep(batch: Sequence[Finished], progress: Progress = progress) -> None:
                     run.add(batch)
                     progress.add(batch)
 
-                create_executor(config.executor.kind).execute(config, owed, keep, stop)
+                executor.execute(config, owed, keep, stop)
             if due is None:
                 return
 

@@ -103,7 +103,7 @@ class JournalFile:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
-            raise RunStopped(f"{directory}: cannot be written: {error}") from None
+            raise RunStopped("run_dir_refuses", f"{directory}: cannot be written: {error}") from None
         return cls(path, descriptor)
 
     def begin(self, trial_id: str, attempt: int) -> AttemptJournal:
@@ -118,9 +118,9 @@ class JournalFile:
         try:
             taken = os.write(self._descriptor, line)
         except OSError as error:
-            raise RunStopped(f"{self.path}: cannot be written: {error}") from None
+            raise RunStopped("run_dir_refuses", f"{self.path}: cannot be written: {error}") from None
         if taken != len(line):
-            raise RunStopped(f"{self.path}: cannot be written: the disk is full")
+            raise RunStopped("run_dir_refuses", f"{self.path}: cannot be written: the disk is full")
         self.size += taken
 
     def close(self) -> None:

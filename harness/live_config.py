@@ -11,6 +11,27 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
+class AttachedConfig(BaseModel):
+    """An application that is on the cluster already, and its monitoring."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prometheus: str = Field(pattern="^https?://")
+    """URL of its Prometheus, as the harness reaches it."""
+    rate_window_s: float = Field(default=120, gt=0)
+    """Range of rates in metric queries."""
+    lease_namespace: str = "default"
+    """Where the lease and the snapshot are kept; never the application's own namespace."""
+    lease_wait_s: float = Field(default=3600, ge=0)
+    """Wall seconds to wait for another trial to finish."""
+    health_s: float = Field(default=600, ge=0)
+    """Wall seconds within which the application must be free of alerts before an incident."""
+    normal_alerts: tuple[str, ...] = ("Watchdog", "InfoInhibitor", "TargetDown")
+    """Alerts that fire there without any incident."""
+    chaos_namespaces: tuple[str, ...] = ("chaos-mesh",)
+    """Where chaos experiments are removed after a trial, beside the application's namespace."""
+
+
 class KubernetesConfig(BaseModel):
     """A live cluster on which the harness deploys the application itself, once per trial."""
 
@@ -37,7 +58,7 @@ class KubernetesConfig(BaseModel):
     """Ray's custom resource that stands for this cluster; nodes that may use it offer 1 of it."""
     pods: int = Field(default=60, ge=30)
     """Quota of pods per trial."""
-    cpu_request: str = "20m"
+    cpu_request: str = "5m"
     """What a container of the application requests at most, so that several trials fit on a cluster."""
     memory_request: str = "96Mi"
     """The same for memory. Limits stay as the application has them."""
@@ -51,6 +72,9 @@ class KubernetesConfig(BaseModel):
     """Wall seconds after which what a trial left may be removed by anybody's janitor."""
     node_faults: bool = False
     """Allow faults that touch nodes or the API server. Only where nobody else uses the cluster."""
+
+    attached: AttachedConfig | None = None
+    """environment=attached: the application that is there already."""
 
     @model_validator(mode="after")
     def _alone(self) -> KubernetesConfig:

@@ -27,7 +27,8 @@ def take_over(run: RunDirectory) -> list[Interrupted]:
             found += _keep(run, path)
             path.unlink()
     except OSError as error:
-        raise RunStopped(f"run_dir={run.path}: interrupted attempts cannot be kept: {error}") from None
+        what = f"run_dir={run.path}: interrupted attempts cannot be kept: {error}"
+        raise RunStopped("run_dir_refuses", what) from None
     return found
 
 

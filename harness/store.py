@@ -152,7 +152,7 @@ class RunDirectory:
             add_lines(self.records_file, b"".join(lines))
         except OSError as error:
             what = f"cannot be written: {error}; {len(finished)} finished trials were not kept and are owed"
-            raise RunStopped(f"run_dir={self.path}: {what}") from None
+            raise RunStopped("run_dir_refuses", f"run_dir={self.path} {what}") from None
 
     def add_traces(self, members: Sequence[bytes]) -> list[TraceRef | None]:
         """Make packed traces durable; where each lies, None for empty ones. Raises OSError."""

@@ -98,7 +98,7 @@ async def run_trial(spec: TrialSpec, setting: Setting) -> TrialOutput:
 
 
 def preceded(output: TrialOutput, earlier: Sequence[TrialOutput]) -> TrialOutput:
-    """The output of the attempt that counts, with those before it."""
+    """The output, with attempts that came before all that it knows of."""
     if not earlier:
         return output
     attempts = tuple(
@@ -110,8 +110,9 @@ def preceded(output: TrialOutput, earlier: Sequence[TrialOutput]) -> TrialOutput
         )
         for one in earlier
     )
-    record = output.record.model_copy(update={"earlier": attempts})
-    return TrialOutput(record, output.trace, tuple(one.trace for one in earlier))
+    all_earlier = (*attempts, *output.record.earlier)
+    record = output.record.model_copy(update={"earlier": all_earlier, "attempts": len(all_earlier) + 1})
+    return TrialOutput(record, output.trace, (*(one.trace for one in earlier), *output.earlier))
 
 
 class Attempt:

@@ -53,6 +53,18 @@ def report(
 
 
 @app.command()
+def view(
+    run: Annotated[Path, typer.Argument(help="Directory of a stored run with its report.")],
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 takes any that is free.")] = 0,
+) -> int:
+    """Show a run's report in a browser, with the trace of every trial, until interrupted."""
+    from harness.report.server import serve_report
+
+    serve_report(run, port, lambda address: typer.echo(f"{address}  (Ctrl-C ends it)"))
+    return 0
+
+
+@app.command()
 def serve(
     scenario: Annotated[int, typer.Option(help="Id of the incident.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same incident.")] = 0,

@@ -136,7 +136,7 @@ class Lab:
 def require_finished(name: str, owed: int) -> None:
     """Raise RunStopped when a step was told to stop before its last trial: nothing can be decided from it."""
     if owed > 0:
-        raise RunStopped(f"{name} was stopped with {owed} trials owed; the same command goes on from there")
+        raise RunStopped("interrupted", f"{name} was stopped with {owed} trials owed")
 
 
 def changed(config: ExperimentConfig, **own: Any) -> ExperimentConfig:

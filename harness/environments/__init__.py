@@ -3,6 +3,7 @@
 simulated   the embedded cluster (default)
 snapshot    recorded incidents in the layout of ITBench-Lite and ITBench-AA, diagnosis only
 kubernetes  a live cluster, a namespace with the application per trial
+attached    a live cluster with an application that is there already
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ ENVIRONMENTS = extended(
         "simulated": "harness.environments.simulated.environment:SimulatedEnvironment",
         "snapshot": "harness.environments.snapshot.environment:SnapshotEnvironment",
         "kubernetes": "harness.environments.kubernetes.environment:KubernetesEnvironment",
+        "attached": "harness.environments.kubernetes.attached:AttachedEnvironment",
     },
 )
 
@@ -54,7 +56,7 @@ def environment_session(config: ExperimentConfig) -> Iterator[RunOnEnvironment]:
     """Around the execution of a run: a live cluster is checked and cleaned before, and cleaned after.
 
     Raises ConfigurationError where the cluster cannot play a scenario."""
-    if config.environment.kind != "kubernetes":
+    if config.environment.kind not in ("kubernetes", "attached"):
         yield RunOnEnvironment(config)
         return
     from harness.environments.kubernetes.session import live_session

@@ -22,6 +22,9 @@ OnFinished = Callable[[Sequence[Finished]], None]
 class Executor(Protocol):
     """Runs what is owed."""
 
+    at_once: int
+    """Trials that run at a time; 0 before `execute` knows."""
+
     def execute(
         self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
     ) -> None:

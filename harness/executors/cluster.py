@@ -52,7 +52,8 @@ def connect(config: ExperimentConfig) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if not address:
         environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(import_path())}}
-        ray.init(include_dashboard=False, resources=offers_of(config), runtime_env=environment, **quiet)
+        offers = offers_of(config)
+        ray.init("local", include_dashboard=False, resources=offers, runtime_env=environment, **quiet)
         return
     try:
         ray.init(address=address, runtime_env=travelling(config), **quiet)
@@ -66,6 +67,16 @@ def travelling(config: ExperimentConfig) -> dict[str, Any]:
     """The `runtime_env` by which nodes get this working tree's packages, and the user's own."""
     modules = [str(path) for path in (*package_directories(), *config.executor.modules)]
     return {"py_modules": modules, "excludes": LEFT_BEHIND}
+
+
+def credentials_of(config: ExperimentConfig) -> dict[str, str]:
+    """The environment variables that models and agents name as their keys, as far as this process has them. They go
+    to workers as an actor's argument: what is in a `runtime_env` is shown on Ray's dashboard and in its logs."""
+    named: set[str] = set()
+    for fields in (*config.models.values(), *config.agents.values()):
+        named |= {str(fields[field]) for field in ("api_key_env",) if fields.get(field)}
+        named |= {str(name) for name in fields.get("pass_env") or ()}
+    return {name: os.environ[name] for name in sorted(named) if name in os.environ}
 
 
 def import_path() -> list[str]:

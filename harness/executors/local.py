@@ -19,10 +19,13 @@ from harness.runner import TrialRunner
 class LocalExecutor:
     """Keeps `in_flight` trials going at a time, or as many as what they claim allows."""
 
+    at_once = 0
+
     def execute(
         self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
     ) -> None:
         """Run every owed trial in this process."""
+        self.at_once = local_lanes(config)
         asyncio.run(self._drain(config, iter(owed), on_finished, stop))
 
     async def _drain(
@@ -42,7 +45,7 @@ class LocalExecutor:
 
         async def lanes() -> None:
             async with asyncio.TaskGroup() as group:
-                for _ in range(local_lanes(config)):
+                for _ in range(self.at_once):
                     group.create_task(lane())
             outbox.close()
 

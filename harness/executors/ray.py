@@ -9,7 +9,7 @@ Owns: the workers' lives and the driver's loop. Imported only when chosen.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from harness.code import code_digest
 from harness.config import ExperimentConfig
 from harness.errors import ConfigurationError, HarnessError, Problem, RunStopped
 from harness.executors import OnFinished
-from harness.executors.cluster import Slot, session, slots
+from harness.executors.cluster import Slot, credentials_of, session, slots
 from harness.executors.supply import Job, Supply
 from harness.executors.worker import Worker
 from harness.finished import Finished, seal
@@ -40,18 +40,22 @@ PREFETCH_UNDER_S = 1.0
 class RayExecutor:
     """Starts or joins a Ray cluster and drains the owed trials through its actors."""
 
+    at_once = 0
+
     def execute(
         self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
     ) -> None:
         """Run every owed trial on the cluster. Raises RunStopped when no worker can be had."""
         with session(config):
-            Pool(config, owed, stop).drain(on_finished)
+            pool = Pool(config, owed, stop)
+            self.at_once = pool.lanes
+            pool.drain(on_finished)
 
 
 class Member:
     """One worker as the driver sees it."""
 
-    def __init__(self, number: int, slot: Slot, config: Reference) -> None:
+    def __init__(self, number: int, slot: Slot, config: Reference, credentials: Mapping[str, str]) -> None:
         self.number = number
         self.slot = slot
         self.flying: dict[str, Job] = {}
@@ -59,6 +63,7 @@ class Member:
         self.ready = False
         self.prefetch = 0
         self._config = config
+        self._credentials = credentials
         self.start()
 
     def start(self) -> None:
@@ -70,7 +75,7 @@ class Member:
             max_task_retries=0,
             scheduling_strategy="SPREAD",
         )
-        self.actor = actor.remote(self._config, self.slot.lanes)
+        self.actor = actor.remote(self._config, self.slot.lanes, self._credentials)
         self.ready, self.prefetch = False, 0
         self.call = self.actor.hello.remote()
 
@@ -115,9 +120,15 @@ class Pool:
         self._supply = Supply(owed, config.max_attempts)
         self._stop = stop
         shared = ray.put(config)
-        self._members = [Member(n, slot, shared) for n, slot in enumerate(slots(config, len(owed)))]
+        places, credentials = slots(config, len(owed)), credentials_of(config)
+        self._members = [Member(n, slot, shared, credentials) for n, slot in enumerate(places)]
         self._failed_starts = 0
         self._seen_ready = time.monotonic()
+
+    @property
+    def lanes(self) -> int:
+        """Trials that all members together run at a time."""
+        return sum(member.slot.lanes for member in self._members)
 
     def drain(self, on_finished: OnFinished) -> None:
         """Run until nothing is owed, or until those in flight are finished after a request to stop."""
@@ -154,7 +165,7 @@ class Pool:
         except RayTaskError as error:
             if isinstance(error.cause, HarnessError):
                 raise error.cause from None
-            raise RunStopped(f"a worker cannot go on: {error.cause!r}") from None
+            raise RunStopped("worker_broken", f"a worker cannot go on: {error.cause!r}") from None
         except RayError as error:
             return self._lost(member, str(error).strip().splitlines()[0])
         self._failed_starts = 0
@@ -165,7 +176,7 @@ class Pool:
         if not member.ready:
             self._failed_starts += 1
             if self._failed_starts >= START_FAILURES:
-                raise RunStopped(f"workers die before they take any trial: {why}")
+                raise RunStopped("no_worker", f"workers die before they take any trial: {why}")
         ray.kill(member.actor)
         jobs, member.flying = list(member.flying.values()), {}
         given_up = self._supply.lost(member.number, jobs)
@@ -180,7 +191,8 @@ class Pool:
             self._seen_ready = time.monotonic()
         elif time.monotonic() - self._seen_ready > self._settings.start_timeout_s:
             limit = self._settings.start_timeout_s
-            raise RunStopped(f"no worker could be placed in {limit:g} s; `ray status` shows what is missing")
+            what = f"none could be placed in {limit:g} s; `ray status` shows what is missing"
+            raise RunStopped("no_worker", what)
 
 
 def require_same_code(digest: str) -> None:

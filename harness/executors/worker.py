@@ -7,7 +7,8 @@ with everything that is. Owns: lanes and batches. Does not own: which trials com
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -22,7 +23,8 @@ from harness.trial import TrialOutput, preceded, unplayed
 class Worker:
     """Runs jobs in `lanes` lanes."""
 
-    def __init__(self, config: ExperimentConfig, lanes: int) -> None:
+    def __init__(self, config: ExperimentConfig, lanes: int, credentials: Mapping[str, str]) -> None:
+        os.environ.update(credentials)
         self._config = config
         self._free = asyncio.Semaphore(lanes)
         self._finished: list[Finished] = []
@@ -61,7 +63,8 @@ class Worker:
     async def _run(self, job: Job) -> None:
         async with self._free:
             try:
-                self._finished.append(seal(*with_losses(await self._runner.run(job.spec), job)))
+                output = await self._runner.run(job.spec)
+                self._finished.append(seal(*with_losses(output, job)))
             except Exception as failure:
                 self._failure = failure
             self._news.set()

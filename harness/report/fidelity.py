@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +28,7 @@ ASPECTS = ("pods", "roll-outs", "endpoints", "events", "alerts", "outcomes")
 BACKGROUND = re.compile(
     "Watchdog|InfoInhibitor|TargetDown|NodeCPUHighUsage|NodeSystemSaturation|CPUThrottlingHigh|KubeAPI.*|etcd.*"
 )
-POD = re.compile(r"^(.+?)(-[a-f0-9]{6,10})?-[a-z0-9]{5}$")
+POD = re.compile(r"^(.+?)-[a-f0-9]{6,10}-[a-z0-9]{5}$")
 ROUTINE = frozenset(
     {"Scheduled", "Pulling", "Pulled", "Created", "Started", "ScalingReplicaSet", "SuccessfulCreate"}
 )
@@ -74,23 +74,26 @@ class Row:
 Findings = Mapping[str, set[str]]
 
 
-def compare(simulated: Path, real: Path) -> Sequence[Row]:
-    """The scenarios that both runs have played. Raises ConfigurationError where there are none."""
-    one, other = findings_of(simulated), findings_of(real)
-    shared = sorted(one.keys() & other.keys())
+def compare(simulated: Path, *real: Path) -> Sequence[Row]:
+    """The scenarios that were played on both clusters; only agents that were, on both, are compared by outcome.
+
+    Raises ConfigurationError where there are none."""
+    one, other = findings_of(simulated), merged(findings_of(path) for path in real)
+    shared = sorted(
+        number for number in one.keys() & other.keys() if "pods" in one[number] and "pods" in other[number]
+    )
     if not shared:
+        where = f"no scenario was played in both {simulated} and {', '.join(map(str, real))}"
         raise ConfigurationError(
-            Problem(
-                "fidelity",
-                f"no scenario was played in both {simulated} and {real}",
-                "play the same experiment",
-            )
+            Problem("fidelity", where, "play the same experiment, with the agent `nothing`")
         )
     rows = []
     for number in shared:
         row = Row(number, tuple(i.fault for i in catalogue().get(number).injections()))
         for aspect in ASPECTS:
             left, right = one[number].get(aspect, set()), other[number].get(aspect, set())
+            if aspect == "outcomes":
+                left, right = of_same_agents(left, right), of_same_agents(right, left)
             row.both[aspect] = left & right
             for only, found in (("simulated", left - right), ("real", right - left)):
                 row.differences += [
@@ -107,10 +110,27 @@ def findings_of(path: Path) -> dict[int, dict[str, set[str]]]:
     for record in run.records():
         number = int(record.spec.scenario.rsplit("/", 1)[-1])
         aspects = found.setdefault(number, {})
-        aspects.setdefault("outcomes", set()).add(outcome_of(record))
+        if record.status != "excluded":
+            aspects.setdefault("outcomes", set()).add(outcome_of(record))
         if record.spec.agent == LOOKER:
             aspects.update(looks_of(run.trace(record)))
-    return {number: aspects for number, aspects in found.items() if "pods" in aspects}
+    return found
+
+
+def merged(runs: Iterable[Mapping[int, Findings]]) -> dict[int, dict[str, set[str]]]:
+    """What several runs found, together."""
+    found: dict[int, dict[str, set[str]]] = {}
+    for run in runs:
+        for number, aspects in run.items():
+            for aspect, texts in aspects.items():
+                found.setdefault(number, {}).setdefault(aspect, set()).update(texts)
+    return found
+
+
+def of_same_agents(outcomes: set[str], others: set[str]) -> set[str]:
+    """Outcomes of agents that have one among the others too."""
+    agents = {text.partition(":")[0] for text in others}
+    return {text for text in outcomes if text.partition(":")[0] in agents}
 
 
 def outcome_of(record: TrialRecord) -> str:

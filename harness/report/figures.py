@@ -20,8 +20,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Colours that occur nowhere else and stand for the page's CSS variables.
-INK, ACCENT, FAINT, SOFT = "#010203", "#040506", "#070809", "#0a0b0c"
-_CSS = {INK: "var(--ink)", ACCENT: "var(--accent)", FAINT: "var(--faint)", SOFT: "var(--soft)"}
+INK, SOFT, FAINT, PAPER = "#010203", "#0a0b0c", "#070809", "#0d0e0f"
+BETTER, WORSE, NEUTRAL = "#040506", "#101112", "#131415"
+_CSS = {
+    INK: "var(--ink)",
+    SOFT: "var(--soft)",
+    FAINT: "var(--faint)",
+    PAPER: "var(--paper)",
+    BETTER: "var(--better)",
+    WORSE: "var(--worse)",
+    NEUTRAL: "var(--neutral)",
+}
 
 # Any: matplotlib types its settings by literal names, and not the same in every release.
 _STYLE: Any = {
@@ -40,8 +49,12 @@ _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 WIDTH = 4.0
 """Inches; 288 CSS pixels at the least, as wide as the page gives at the most."""
 LONGEST_LABEL = 38
-ROW, HEAD, FOOT = 0.42, 0.08, 0.52
+ROW, HEAD, FOOT = 0.42, 0.04, 0.5
 """Heights in inches: of a row, above the rows, below them."""
+ACROSS = 3.45
+"""Width of a scatter plot's axes in inches."""
+LETTER = 0.068
+"""Width of a letter of its labels in inches, on average."""
 
 
 class Row(NamedTuple):
@@ -54,8 +67,8 @@ class Row(NamedTuple):
     text: str
     """The numbers as the tables have them."""
     link: str = ""
-    clear: bool = True
-    """Drawn filled; for contrasts: differs from zero after correction."""
+    colour: str = BETTER
+    """BETTER or WORSE where a contrast differs from zero after correction, else NEUTRAL, which is drawn hollow."""
 
 
 class Point(NamedTuple):
@@ -70,43 +83,65 @@ class Point(NamedTuple):
     reference: bool = False
 
 
-def forest(rows: Sequence[Row], title: str, says: str, zero: bool = True, axis: str = "") -> str:
-    """Rows with their interval, a label and the numbers above each; `axis` says which way is better."""
+def forest(
+    rows: Sequence[Row],
+    title: str,
+    says: str,
+    zero: bool = True,
+    axis: str = "",
+    limits: tuple[float, float] | None = None,
+) -> str:
+    """Rows with their interval, a label and the numbers above each; `axis` says which way is better, `limits` gives
+    several plots the same scale."""
     height = HEAD + ROW * len(rows) + FOOT
     with _drawing(WIDTH, height) as (figure, sink):
-        ax = figure.add_axes((0.03, FOOT / height, 0.94, ROW * len(rows) / height))
+        ax = figure.add_axes((0.01, FOOT / height, 0.98, ROW * len(rows) / height))
         for place, row in enumerate(rows):
-            _interval(ax, place + 0.68, row)
-            _caption(ax, place + 0.3, row)
-        if zero:
-            ax.axvline(0, color=FAINT, linewidth=1, linestyle="--", zorder=0)
-        _limits(ax, rows, zero)
+            if zero:  # in pieces: a line through the words would be hard to read
+                ax.plot([0, 0], [place + 0.46, place + 0.94], color=FAINT, linewidth=1, zorder=0)
+            _interval(ax, place + 0.7, row)
+            _caption(ax, place + 0.26, row)
+        ax.set_xlim(limits or reach(rows, zero))
+        ax.locator_params(axis="x", nbins=5)
         ax.set_ylim(len(rows), 0)
         ax.set_yticks([])
+        ax.tick_params(axis="x", labelsize=7.5, length=3)
         ax.spines["left"].set_visible(False)
         ax.set_xlabel(axis, fontsize=8)
     return _inline(sink.getvalue(), title, says)
 
 
+def reach(rows: Sequence[Row], zero: bool = True) -> tuple[float, float]:
+    """Limits that hold all intervals, and zero where it is a reference; without any number there is still an axis."""
+    ends = [end for row in rows for end in (row.low, row.middle, row.high) if end is not None]
+    ends += [0.0] if zero or not ends else []
+    least, most = min(ends), max(ends)
+    room = (most - least) * 0.06 or 0.5
+    return least - room, most + room
+
+
 def scatter(points: Sequence[Point], title: str, says: str, x: str, y: str) -> str:
     """Arms by what they cost and what they achieve, each joined to the reference arm."""
     with _drawing(WIDTH, 3.2) as (figure, sink):
-        ax = figure.add_axes((0.13, 0.15, 0.84, 0.8))
+        ax = figure.add_axes((0.12, 0.15, ACROSS / WIDTH, 0.8))
         centre = next((point for point in points if point.reference), None)
         for point in points:
             if centre is not None and point is not centre:
                 ax.plot([centre.x, point.x], [centre.y, point.y], color=FAINT, linewidth=0.8, zorder=0)
             if point.low is not None and point.high is not None:
-                ax.plot([point.x] * 2, [point.low, point.high], color=ACCENT, linewidth=1, alpha=0.5)
-            filled = "none" if point.reference else ACCENT
-            ax.plot([point.x], [point.y], "o", color=ACCENT, markerfacecolor=filled, markersize=6)
-        _spread(ax, points)
+                ax.plot(
+                    [point.x] * 2, [point.low, point.high], color=BETTER, linewidth=1, alpha=0.45, zorder=1
+                )
+            filled = PAPER if point.reference else BETTER
+            ax.plot([point.x], [point.y], "o", color=BETTER, markerfacecolor=filled, markersize=6, zorder=4)
         ax.set_xlabel(x, fontsize=8)
         ax.set_ylabel(y, fontsize=8)
         ax.xaxis.set_major_formatter(lambda value, _: _short(value))
-        ax.margins(x=0.3)
+        ax.tick_params(labelsize=7.5, length=3)
+        ax.set_xlim(_room_for_labels(points))
         ax.set_ylim(-0.05, 1.05)
-        ax.locator_params(axis="x", nbins=5)
+        ax.locator_params(axis="x", nbins=4)
+        _label(ax, points)
     return _inline(sink.getvalue(), title, says)
 
 
@@ -114,9 +149,9 @@ def _interval(ax: Axes, y: float, row: Row) -> None:
     if row.middle is None:
         return
     if row.low is not None and row.high is not None:
-        ax.plot([row.low, row.high], [y, y], color=ACCENT, linewidth=2, solid_capstyle="butt")
-    filled = ACCENT if row.clear else "none"
-    ax.plot([row.middle], [y], "o", color=ACCENT, markerfacecolor=filled, markersize=5)
+        ax.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2, solid_capstyle="butt", zorder=1)
+    filled = PAPER if row.colour == NEUTRAL else row.colour
+    ax.plot([row.middle], [y], "o", color=row.colour, markerfacecolor=filled, markersize=5.5, zorder=2)
 
 
 def _caption(ax: Axes, y: float, row: Row) -> None:
@@ -128,24 +163,33 @@ def _caption(ax: Axes, y: float, row: Row) -> None:
         numbers.set_url(row.link)
 
 
-def _limits(ax: Axes, rows: Sequence[Row], zero: bool) -> None:
-    """All intervals, and zero where it is a reference; a plot without any number still has an axis."""
-    ends = [end for row in rows for end in (row.low, row.middle, row.high) if end is not None]
-    ends += [0.0] if zero or not ends else []
-    least, most = min(ends), max(ends)
-    room = (most - least) * 0.06 or 0.5
-    ax.set_xlim(least - room, most + room)
-    ax.locator_params(axis="x", nbins=5)
+def _room_for_labels(points: Sequence[Point]) -> tuple[float, float]:
+    """Limits along x with which every label ends inside the axes."""
+    least, most = min(point.x for point in points), max(point.x for point in points)
+    margin = (most - least) * 0.08 or max(abs(most) * 0.2, 1.0)
+    names = [LETTER * len(_shortened(point.label)) + 0.15 for point in points if point.x == least]
+    low = least - (most - least + margin) * max(names) / ACROSS - margin
+    high = most + margin
+    for point in points:
+        taken = LETTER * len(_shortened(point.label)) + 0.15 if point.x > least else 0.0
+        high = max(high, low + (point.x - low) * ACROSS / max(ACROSS - taken, 0.2 * ACROSS))
+    return low, high
 
 
-def _spread(ax: Axes, points: Sequence[Point]) -> None:
-    """Labels beside their points, moved apart where they would cover each other."""
+def _label(ax: Axes, points: Sequence[Point]) -> None:
+    """Labels on the right of their points, of the cheapest on its left; moved apart where they would cover each
+    other. Lines pass behind them."""
+    least = min(point.x for point in points)
     last = -math.inf
     for point in sorted(points, key=lambda point: point.y):
-        y = max(point.y, last + 0.06)
+        y = max(point.y, last + 0.07)
         last = y
-        text = ax.annotate(_plain(_shortened(point.label)), (point.x, y), (7, 0), textcoords="offset points")
-        text.set(va="center", fontsize=8.5)
+        box = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+        aside = -7 if point.x == least else 7
+        text = ax.annotate(
+            _plain(_shortened(point.label)), (point.x, y), (aside, 0), textcoords="offset points", bbox=box
+        )
+        text.set(va="center", ha="right" if aside < 0 else "left", fontsize=8.5, zorder=3)
         if point.link:
             text.set_url(point.link)
 

@@ -18,7 +18,7 @@ from harness.records import Plan, TrialRecord
 from harness.report.metrics import by_public_name, number, p_text, public_name, with_interval
 from harness.statistics.factorial import factorial_effects
 from harness.statistics.false_alarms import false_alarms
-from interventions.registry import PLACEBO, STRUCTURAL
+from interventions.registry import PLACEBO, STRUCTURAL, load
 
 
 def guards_of(plan: Plan) -> dict[str, list[str]]:
@@ -33,8 +33,11 @@ def guards_of(plan: Plan) -> dict[str, list[str]]:
 
 
 def false_alarm_entries(plan: Plan, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """The false-alarm figure of every guard of every arm."""
-    return [one._asdict() for one in false_alarms(records, plan.reference_arm, guards_of(plan))]
+    """The false-alarm figures of every guard of every arm."""
+    guards = guards_of(plan)
+    named = {name for names in guards.values() for name in names if name != "placebo"}
+    targets = {name: load(name).targets for name in sorted(named)}
+    return [one._asdict() for one in false_alarms(records, plan.reference_arm, guards, targets)]
 
 
 def factorial_entry(plan: Plan, frame: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any] | None:
@@ -82,14 +85,22 @@ def factorial_table(results: Mapping[str, Any]) -> Table:
 
 
 def false_alarm_table(results: Mapping[str, Any]) -> Table | None:
-    """How often each guard fired in runs whose partner in the reference arm succeeded; None if none did."""
+    """How often each guard fired in runs whose partner in the reference arm succeeded, with and without one of its
+    modes; None if none did."""
     rows = [row for row in results["false_alarms"] if row["n"]]
     if not rows or results["factorial"]:
         return None
-    table = Table(title="False alarms", box=box.SIMPLE_HEAD, title_justify="left")
-    for heading in ("model", "arm", "guard", "fired in runs that succeed without it", "then failed", "n"):
+    table = Table(
+        title="Guards in runs that succeed without them (a success can still show the guard's mode)",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+    )
+    for heading in ("model", "arm", "guard", "fired", "of these without its modes", "then failed", "n"):
         table.add_column(heading)
     for row in rows:
         share = f"{row['fired']} of {row['n']} ({number(row['rate'])})"
-        table.add_row(row["model"], row["arm"], row["guard"], share, str(row["harmful"]), str(row["n"]))
+        without = "n/a" if row["without_mode"] is None else str(row["without_mode"])
+        table.add_row(
+            row["model"], row["arm"], row["guard"], share, without, str(row["harmful"]), str(row["n"])
+        )
     return table

@@ -54,6 +54,7 @@ def render_html(
     return template.render(
         plan=plan,
         results=results,
+        answer=linked_answer(results, index),
         index=index,
         systems=systems,
         glossary=glossary([group for system in systems for group in system["modes"]]),
@@ -72,6 +73,21 @@ def render_html(
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def linked_answer(results: Mapping[str, Any], index: TrialIndex) -> Markup:
+    """The answer, in which each difference with its interval leads to the pairs of trials behind it."""
+    text = " ".join(results["answer"])
+    parts = []
+    for entry in results["contrasts"]:
+        if entry["family"] == "primary" and entry["estimate"] is not None:
+            number = difference(entry)
+            before, found, after = text.partition(number)
+            if found:
+                link = index.trials(entry, pair=(entry["arm"], entry["reference"]))
+                parts.append(Markup('{}<a href="{}">{}</a>').format(before, link, number))
+                text = after
+    return Markup("").join([*parts, Markup.escape(text)])
 
 
 def _environment() -> Environment:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from harness.report.figures import Point, Row, forest, scatter
+from harness.report.figures import BETTER, NEUTRAL, WORSE, Point, Row, forest, reach, scatter
 from harness.report.index import TrialIndex
 from harness.report.metrics import Metric, by_public_name, number, with_interval
 
@@ -22,20 +22,23 @@ class Plot(NamedTuple):
 
     caption: str
     svg: Markup
+    note: str = ""
 
 
 def contrast_plots(results: Mapping[str, Any], system: Mapping[str, Any], index: TrialIndex) -> list[Plot]:
-    """Forest plots of one model's contrasts: the primary metric, remediation, modes per trace."""
+    """Forest plots of one model's contrasts: the primary metric, remediation, modes per trace. Each metric has one
+    scale for all models."""
     plots = []
     for name in dict.fromkeys((results["primary_metric"], "remediated", "modes_per_trace")):
-        entries = [e for e in results["contrasts"] if is_of(system, e) and e["metric"] == name]
-        rows = [_contrast_row(entry, by_public_name(name), index) for entry in entries]
-        declared = "declared" if name == results["primary_metric"] else "exploratory"
-        label = by_public_name(name).label
+        metric = by_public_name(name)
+        of_metric = [entry for entry in results["contrasts"] if entry["metric"] == name]
+        limits = reach([_contrast_row(entry, metric, index) for entry in of_metric])
+        rows = [_contrast_row(entry, metric, index) for entry in of_metric if is_of(system, entry)]
         if rows:
-            title = f"Contrasts of {_title(system)}: {label}"
-            svg = forest(rows, title, _told(rows), axis=_better(by_public_name(name)))
-            plots.append(Plot(f"Δ {label} ({declared})", Markup(svg)))
+            title = f"Contrasts of {_title(system)}: {metric.label}"
+            svg = forest(rows, title, _told(rows), axis=_better(metric), limits=limits)
+            note = "declared" if name == results["primary_metric"] else "exploratory"
+            plots.append(Plot(f"Δ {metric.label}", Markup(svg), note))
     return plots
 
 
@@ -45,20 +48,10 @@ def arm_plots(results: Mapping[str, Any], system: Mapping[str, Any], index: Tria
     plots = []
     for name, key in keys.items():
         metric = by_public_name(name)
-        rows = [
-            Row(
-                entry["arm"],
-                entry[key]["mean"],
-                entry[key]["low"],
-                entry[key]["high"],
-                with_interval(entry[key], metric.digits),
-                index.trials(entry, arm=entry["arm"]),
-            )
-            for entry in results["arms"]
-            if is_of(system, entry)
-        ]
+        limits = reach([_arm_row(entry, key, metric, index) for entry in results["arms"]], zero=False)
+        rows = [_arm_row(entry, key, metric, index) for entry in results["arms"] if is_of(system, entry)]
         title = f"Arms of {_title(system)}: {metric.label}"
-        svg = forest(rows, title, _told(rows), zero=False, axis=_better(metric))
+        svg = forest(rows, title, _told(rows), zero=False, axis=_better(metric), limits=limits)
         plots.append(Plot(metric.label, Markup(svg)))
     return plots
 
@@ -94,6 +87,17 @@ def is_of(system: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     return bool(entry["model"] == system["model"] and entry["agent"] == system["agent"])
 
 
+def _arm_row(entry: Mapping[str, Any], key: str, metric: Metric, index: TrialIndex) -> Row:
+    return Row(
+        entry["arm"],
+        entry[key]["mean"],
+        entry[key]["low"],
+        entry[key]["high"],
+        with_interval(entry[key], metric.digits),
+        index.trials(entry, arm=entry["arm"]),
+    )
+
+
 def _contrast_row(entry: Mapping[str, Any], metric: Metric, index: TrialIndex) -> Row:
     return Row(
         f"{entry['arm']} − {entry['reference']}",
@@ -102,8 +106,15 @@ def _contrast_row(entry: Mapping[str, Any], metric: Metric, index: TrialIndex) -
         entry["high"],
         with_interval(entry, metric.digits, sign=True),
         index.trials(entry, pair=(entry["arm"], entry["reference"])),
-        clear=entry["p_holm"] is not None and entry["p_holm"] < ALPHA,
+        _colour(entry),
     )
+
+
+def _colour(entry: Mapping[str, Any]) -> str:
+    """Neutral unless the contrast differs from zero after Holm, which only declared ones can."""
+    if entry["p_holm"] is None or entry["p_holm"] >= ALPHA or entry["better"] == "neither":
+        return NEUTRAL
+    return BETTER if (entry["estimate"] > 0) == (entry["better"] == "higher") else WORSE
 
 
 def _title(system: Mapping[str, Any]) -> str:
@@ -115,4 +126,4 @@ def _told(rows: Sequence[Row]) -> str:
 
 
 def _better(metric: Metric) -> str:
-    return {"higher": "better →", "lower": "← better", "neither": ""}[metric.better]
+    return {"higher": "higher is better →", "lower": "← lower is better", "neither": ""}[metric.better]

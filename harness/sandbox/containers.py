@@ -50,18 +50,27 @@ class Ran(NamedTuple):
     """The container is gone, and with it all files in its scratch places."""
 
 
-def create(image: str, command: Sequence[str] | None, limits: Limits, **more: Any) -> str:
-    """Make a container of the common shape, not started; its id. `more`: what differs (user, binds, network, ...)."""
+def create(
+    image: str,
+    command: Sequence[str] | None,
+    limits: Limits,
+    *,
+    scratch: Sequence[str],
+    binds: Sequence[str] = (),
+    network: str = "none",
+    **more: Any,
+) -> str:
+    """Make a container of the common shape, not started; its id. `scratch`: the places that can be written."""
     client = connect()
     uid, gid = limits.user.split(":")
-    scratch = f"rw,nosuid,nodev,noexec,size={limits.scratch_mb}m,uid={uid},gid={gid},mode=755"
+    memory = f"rw,nosuid,nodev,noexec,size={limits.scratch_mb}m,uid={uid},gid={gid},mode=755"
     shape = client.create_host_config(
         auto_remove=True,
         init=True,
-        network_mode=more.pop("network", "none"),
-        binds=more.pop("binds", []),
+        network_mode=network,
+        binds=list(binds),
         read_only=limits.read_only,
-        tmpfs={WORK: scratch, TEMPORARY: scratch},
+        tmpfs=dict.fromkeys(scratch, memory),
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         pids_limit=limits.pids,
@@ -78,7 +87,6 @@ def create(image: str, command: Sequence[str] | None, limits: Limits, **more: An
         host_config=shape,
         stdin_open=True,
         hostname="sandbox",
-        working_dir=WORK,
         labels=dict(owner()),
         name=f"sandbox-{uuid.uuid4().hex[:12]}",
         **more,
@@ -97,6 +105,8 @@ class Container:
             None,
             limits,
             entrypoint=["cat"],
+            scratch=(WORK, TEMPORARY),
+            working_dir=WORK,
             user=KEEPER,
             binds=[f"{evidence}:{EVIDENCE}:ro"],
             environment={"HOME": WORK, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},

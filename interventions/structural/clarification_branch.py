@@ -102,7 +102,8 @@ class ClarificationBranch:
         if name in RESTARTS and repaired:
             return None
         named = targets_of(args)
-        if any(target in text for text in clarified for target in named):
+        about = named or {str(args.get("namespace") or "the whole namespace")}
+        if any(target in text for text in clarified for target in about):
             return None
         candidates = candidates_in(evidence)
         for target in sorted(named):

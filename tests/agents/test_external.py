@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 
 from harness.agents import create_agent
-from harness.agents.external.config import ExternalConfig
-from harness.agents.external.process import command
 from harness.errors import ConfigurationError
 from harness.protocols import ALLOW, GuardEvent, Operator, ProposedToolCall, Ruling
 from harness.trace import GuardFired, ModelCall, ProgramOutput, ToolCall, ToolResult
@@ -163,7 +161,7 @@ def test_a_program_that_cannot_start_stops_the_run() -> None:
     ("fields", "problem"),
     [
         ({}, "give argv, the program to start, or image"),
-        ({"image": "mine:1"}, "an image reaches the tools over transport: stdio"),
+        ({"image": "mine:1", "transport": "http"}, "an image reaches the tools over transport: stdio"),
         ({"argv": ["a"], "wall_seconds": 0}, "agents.x.wall_seconds"),
         ({"argv": ["a"], "shell": True}, "agents.x.shell: unknown key"),
     ],
@@ -171,31 +169,3 @@ def test_a_program_that_cannot_start_stops_the_run() -> None:
 def test_a_bad_configuration_is_refused(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         create_agent("x", {"kind": "external", **fields})
-
-
-def test_a_container_gets_no_network_no_capabilities_and_no_secret_on_its_command_line() -> None:
-    config = ExternalConfig(image="mine:1", transport="stdio", argv=("solve",), env={"KEY": "s3cret"})
-    line = " ".join(command(config, Path("/tmp/f"), "agent-1", ["KEY"]))
-    assert "--network none --cap-drop ALL" in line
-    assert line.endswith("--env KEY mine:1 solve")
-    assert "s3cret" not in line
-
-
-FAKE_DOCKER = """#!/bin/sh
-echo "$@" >> "$DOCKER_LOG"
-if [ "$1" = run ]; then exec sleep 600; fi
-"""
-
-
-def test_a_container_is_killed_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    docker, log = tmp_path / "docker", tmp_path / "log"
-    docker.write_text(FAKE_DOCKER)
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("DOCKER_LOG", str(log))
-    fields = {"image": "mine:1", "transport": "stdio", "wall_seconds": 1, "pass_env": ["DOCKER_LOG"]}
-    played = play({"kind": "external", **fields})
-    assert played.record.reason == "budget_time"
-    started, killed = log.read_text().splitlines()
-    name = started.split("--name ")[1].split()[0]
-    assert killed == f"kill {name}"

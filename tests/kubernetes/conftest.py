@@ -37,7 +37,8 @@ def kubeconfig() -> Iterator[str]:
     found = re.search(r"KUBECONFIG=(\S+)", said)
     assert found, f"{script} printed no KUBECONFIG: {said!r}"
     yield found[1]
-    subprocess.run([Path(script).parent / "down"], check=True)
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # other workers may be using it
+        subprocess.run([Path(script).parent / "down"], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from harness.environments.kubernetes.alerting import Alerting
 from harness.environments.kubernetes.history import History, Sample
+from harness.environments.kubernetes.logs import record_of
 from harness.environments.kubernetes.scrape import Counters, SeriesKey, parse
 from harness.environments.kubernetes.shop.program.wire import parse_address
 from harness.environments.kubernetes.signals import BUCKETS, CALLS, percentiles
-from harness.environments.kubernetes.telemetry import record_of
 from scenarios.applications import load_application
 
 PACE = 0.1

@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from functools import cached_property
 from pathlib import Path
 
 from harness.agents.external.config import ExternalConfig
@@ -21,6 +22,8 @@ from harness.agents.external.desk import Desk
 from harness.agents.external.process import INSIDE, Program
 from harness.agents.external.server import serve_http, serve_streams
 from harness.errors import AgentError
+from harness.sandbox.engine import Image, find_image
+from harness.sandbox.staging import write
 from harness.session import Session
 from harness.trace import ProgramOutput
 
@@ -38,17 +41,30 @@ class ExternalAgent:
 
     @property
     def digest(self) -> str:
-        """Hash of the files that the command line names: a program that changed is another agent."""
+        """Hash of the image, or of the files that the command line names: a program that changed is another agent.
+        Raises ConfigurationError without an engine or the image."""
+        if self._image is not None:
+            return self._image.id
         files = [Path(argument) for argument in self._config.argv if os.sep in argument]
         content = b"".join(path.read_bytes() for path in files if path.is_file())
         return hashlib.sha256(content).hexdigest()[:16]
+
+    @cached_property
+    def _image(self) -> Image | None:
+        return find_image(self._config.image, "image") if self._config.image else None
 
     async def run(self, session: Session) -> None:
         """Let the program work. Raises the TrialError that ended it, ConfigurationError if it cannot start."""
         session.open()
         desk = Desk(session, self._config.time_factor, self._config.output_bytes)
-        with tempfile.TemporaryDirectory(prefix="agent-") as folder:
-            code, words = await self._work(desk, Path(folder), session)
+        if self._image is not None:
+            session.images["agent"] = self._image.digest
+        with tempfile.TemporaryDirectory(prefix="agent-") as private:
+            folder = Path(
+                private, "work"
+            )  # a container's user may look into it, other users of this machine not
+            folder.mkdir(mode=0o755)
+            code, words = await self._work(desk, folder, session)
         if desk.crash is not None:
             raise desk.crash
         if desk.failure is not None:
@@ -63,7 +79,7 @@ class ExternalAgent:
 
     async def _work(self, desk: Desk, folder: Path, session: Session) -> tuple[int, str]:
         """From start to stop: exit code and last words."""
-        (folder / TASK_FILE).write_text(json.dumps(desk.task(), ensure_ascii=False), encoding="utf-8")
+        write(folder / TASK_FILE, [json.dumps(desk.task(), ensure_ascii=False)])
         async with self._started(desk, folder) as program:
             try:
                 ended = await self._wait(desk, program)
@@ -82,8 +98,8 @@ class ExternalAgent:
         """The running program with its tools within reach."""
         inside = INSIDE if self._config.image else str(folder)
         variables = {"HARNESS_TASK_FILE": f"{inside}/{TASK_FILE}", "HARNESS_MCP_TRANSPORT": "stdio"}
-        if self._config.transport == "stdio":
-            program = await Program.start(self._config, folder, variables)
+        if self._config.speaks == "stdio":
+            program = await Program.start(self._config, self._image, folder, variables)
             program.listen(desk, "stderr")
             reader, writer = program.process.stdout, program.process.stdin
             assert reader is not None
@@ -98,7 +114,7 @@ class ExternalAgent:
         async with serve_http(desk) as endpoint:
             variables |= {"HARNESS_MCP_TRANSPORT": "http"}
             variables |= {"HARNESS_MCP_URL": endpoint.url, "HARNESS_MCP_TOKEN": endpoint.token}
-            program = await Program.start(self._config, folder, variables)
+            program = await Program.start(self._config, self._image, folder, variables)
             program.listen(desk, "stdout", "stderr")
             yield program
 

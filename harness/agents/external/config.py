@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from harness.agents import AgentConfig
+from harness.sandbox.config import Limits
 
 Transport = Literal["http", "stdio"]
 
@@ -20,10 +21,13 @@ class ExternalConfig(AgentConfig):
     harness; arguments that name existing files are made absolute. With an image: the command inside it."""
     image: str | None = None
     """Container image to run with docker, in place of a program on this machine."""
-    transport: Transport = "http"
-    """`http`: MCP on loopback, address and token in the environment. `stdio`: MCP on stdin and stdout."""
+    limits: Limits = Limits(cpus=2, memory_mb=2048, pids=512, scratch_mb=256)
+    """What the container may use."""
+    transport: Transport | None = None
+    """`http`: MCP on loopback, address and token in the environment. `stdio`: MCP on stdin and stdout. Null:
+    stdio for an image, http for a program."""
     network: str = "none"
-    """Network of the container (docker run --network)."""
+    """Docker network of the container. Over stdio its tools need none; its model may."""
     env: Mapping[str, str] = Field(default_factory=dict)
     """Environment variables for the program, stored with the run: no secrets."""
     pass_env: tuple[str, ...] = ()
@@ -48,3 +52,8 @@ class ExternalConfig(AgentConfig):
                 "an image reaches the tools over transport: stdio; over http only with network: host"
             )
         return self
+
+    @property
+    def speaks(self) -> Transport:
+        """The transport that is meant."""
+        return self.transport or ("stdio" if self.image else "http")

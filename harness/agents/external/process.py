@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,12 @@ from typing import Any
 from harness.agents.external.config import ExternalConfig
 from harness.agents.external.desk import Desk
 from harness.errors import ConfigurationError, Problem
+from harness.sandbox.containers import TEMPORARY, create
+from harness.sandbox.engine import Image, answered, remove
 
 BASIC_ENV = ("PATH", "HOME", "LANG", "TZ")
+CLIENT_ENV = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG")
+"""What the docker client needs to find the engine; a container sees nothing of it."""
 KEPT = 16_384
 """Bytes kept of the end of each output stream."""
 CHUNK = 65_536
@@ -42,16 +44,23 @@ class Program:
         self._listening: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def start(cls, config: ExternalConfig, folder: Path, variables: Mapping[str, str]) -> Program:
-        """Start it in `folder`. Raises ConfigurationError when that is impossible."""
-        container = f"agent-{uuid.uuid4().hex[:12]}" if config.image else None
-        env = environment(config, variables)
-        argv = command(config, folder, container, sorted({*variables, *config.env, *config.pass_env}))
+    async def start(
+        cls, config: ExternalConfig, image: Image | None, folder: Path, variables: Mapping[str, str]
+    ) -> Program:
+        """Start it in `folder`. Raises ConfigurationError when that is impossible, InfrastructureError when the
+        engine fails."""
+        container: str | None = None
+        if image is None:
+            argv, env = command(config), environment(config, BASIC_ENV, variables)
+        else:
+            container = await asyncio.to_thread(contained, config, image, folder, variables)
+            argv = ["docker", "start", "--attach", "--interactive", container]
+            env = {name: os.environ[name] for name in (*BASIC_ENV, *CLIENT_ENV) if name in os.environ}
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
                 *argv,
-                stdin=pipe if config.transport == "stdio" else asyncio.subprocess.DEVNULL,
+                stdin=pipe if config.speaks == "stdio" else asyncio.subprocess.DEVNULL,
                 stdout=pipe,
                 stderr=pipe,
                 cwd=folder,
@@ -74,8 +83,8 @@ class Program:
         if grace > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.process.wait(), grace)
-        if self._container is not None and self.process.returncode is None:
-            await kill_container(self._container)
+        if self._container is not None:
+            await asyncio.to_thread(killed, self._container)
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)
@@ -107,19 +116,11 @@ class Program:
             transport.close()
 
 
-def command(config: ExternalConfig, folder: Path, container: str | None, names: Sequence[str]) -> list[str]:
-    """The command line. Values of variables are not on it: other users of the machine can read it."""
-    if container is None or config.image is None:
-        first, *others = config.argv
-        program = sys.executable if first == "python" else absolute(first)
-        return [program, *(absolute(argument) for argument in others)]
-    variables = [part for name in names for part in ("--env", name)]
-    return [
-        *("docker", "run", "--rm", "--interactive", "--init", "--name", container),
-        *("--network", config.network, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-        *("--pids-limit", "512", "--volume", f"{folder}:{INSIDE}:ro", *variables),
-        *(config.image, *config.argv),
-    ]
+def command(config: ExternalConfig) -> list[str]:
+    """The command line of a program on this machine."""
+    first, *others = config.argv
+    program = sys.executable if first == "python" else absolute(first)
+    return [program, *(absolute(argument) for argument in others)]
 
 
 def absolute(argument: str) -> str:
@@ -127,17 +128,29 @@ def absolute(argument: str) -> str:
     return str(Path(argument).resolve()) if os.sep in argument and Path(argument).is_file() else argument
 
 
-def environment(config: ExternalConfig, variables: Mapping[str, str]) -> dict[str, str]:
-    """All that the program gets to know of the environment of this process."""
-    names = [name for name in (*BASIC_ENV, *config.pass_env) if name in os.environ]
-    return {**{name: os.environ[name] for name in names}, **config.env, **variables}
+def environment(config: ExternalConfig, names: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
+    """All that the program gets to know of the environment of this process: these names, and what it is passed."""
+    known = [name for name in (*names, *config.pass_env) if name in os.environ]
+    return {**{name: os.environ[name] for name in known}, **config.env, **variables}
 
 
-async def kill_container(name: str) -> None:
-    """End a container; its client's process group does not include it."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return
-    null = asyncio.subprocess.DEVNULL
-    killing = await asyncio.create_subprocess_exec(docker, "kill", name, stdout=null, stderr=null)
-    await killing.wait()
+def contained(config: ExternalConfig, image: Image, folder: Path, variables: Mapping[str, str]) -> str:
+    """A container for the program, not started; its id. Values of variables are on no command line: other users of
+    the machine could read it."""
+    with answered():
+        return create(
+            image.id,
+            config.argv or None,
+            config.limits,
+            scratch=(TEMPORARY,),
+            network=config.network,
+            binds=[f"{folder}:{INSIDE}:ro"],
+            user=config.limits.user,
+            environment=environment(config, (), {"HOME": TEMPORARY, **variables}),
+        )
+
+
+def killed(container: str) -> None:
+    """End a container, which is in no process group of ours."""
+    with answered():
+        remove(container)

@@ -4,7 +4,8 @@ Owns: clients, the agent's service account, Role and token. Does not own: what a
 (`deployment.py`), or which objects a trial sees (`view.py`).
 
 The agent's account may read and change what a remediation needs, inside the trial's namespace only: no Secrets unless
-the configured permissions allow them, no accounts or roles, no quota of the harness. Outside it may read nodes.
+the configured permissions allow them, no accounts, roles or tokens, no processes in containers, nothing of Chaos
+Mesh. Outside it may read nodes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
-from harness.cluster import Cluster, Manifest
+from harness.cluster import Manifest
 from harness.config import Permissions
 from harness.environments.kubernetes.marks import Marks
 from harness.errors import ConfigurationError, InfrastructureError, Problem
@@ -124,16 +125,17 @@ def agent_client(harness: client.ApiClient, namespace: str) -> client.ApiClient:
     return client.ApiClient(settings)
 
 
-def allowed(cluster: Cluster, verb: str, group: str, resource: str, namespace: str) -> bool:
-    """Whether the identity of a cluster object may do something, asked of the API server itself."""
-    attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "metadata": {"name": "review"},
-        "spec": {"resourceAttributes": attributes},
-    }
-    return bool(cluster.apply(review)["status"]["allowed"])
+def allowed(api: client.ApiClient, verb: str, group: str, resource: str, namespace: str) -> bool:
+    """Whether the identity of a client may do something (`resource` or `resource/subresource`), asked of the API
+    server itself."""
+    resource, _, subresource = resource.partition("/")
+    attributes = client.V1ResourceAttributes(
+        verb=verb, group=group, resource=resource, subresource=subresource or None, namespace=namespace
+    )
+    spec = client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes)
+    review = client.V1SelfSubjectAccessReview(spec=spec)
+    answer = client.AuthorizationV1Api(api).create_self_subject_access_review(review)
+    return bool(answer.status.allowed)
 
 
 def _object(version: str, kind: str, metadata: dict[str, Any], marks: Marks, **fields: Any) -> Manifest:

@@ -80,7 +80,7 @@ def refusals(
     found: list[Problem] = []
     for scenario in scenarios:
         where = f"scenario {scenario.id}"
-        if scenario.application not in APPLICATIONS:
+        if settings.attached is None and scenario.application not in APPLICATIONS:
             hint = f"own-application mode has {', '.join(APPLICATIONS)}"
             found.append(Problem(where, f"is about {scenario.application}, which is not deployed here", hint))
         for fault, need in needs_of(scenario):

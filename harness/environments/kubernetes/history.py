@@ -50,9 +50,11 @@ class History:
             if not versions or versions[-1][0] != version:
                 versions.append((version, Observation(time, manifest)))
 
-    def versions(self, target: ObjectRef) -> list[Observation]:
-        """The recorded versions of an object, oldest first."""
-        return [observation for _, observation in self._versions.get(target, ())]
+    def seen(self, target: ObjectRef, low: float, high: float) -> list[Observation]:
+        """Recorded versions of an object in a window, oldest first; the one that held at its start is included."""
+        kept = [one for _, one in self._versions.get(target, ()) if one.time <= high]
+        earlier = [one for one in kept if one.time < low]
+        return [*earlier[-1:], *(one for one in kept if one.time >= low)]
 
     def at(self, time: float) -> Sample | None:
         """The last sample at or before a time."""

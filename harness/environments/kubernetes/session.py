@@ -14,8 +14,8 @@ from harness.cluster import ClusterError
 from harness.config import ExperimentConfig
 from harness.environments import RunOnEnvironment, select_scenarios
 from harness.environments.kubernetes.capabilities import refusals
-from harness.environments.kubernetes.environment import harness_cluster, settings_of
 from harness.environments.kubernetes.janitor import sweep
+from harness.environments.kubernetes.live import harness_cluster, settings_of
 from harness.errors import ConfigurationError, Problem
 
 

@@ -5,12 +5,12 @@ Owns: the Telemetry protocol. Does not own: scraping (`monitor.py`), alerts (`al
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.cluster import Cluster, ClusterError, ObjectRef
+from harness.cluster import Cluster, ObjectRef
 from harness.environments.kubernetes.history import Sample
+from harness.environments.kubernetes.logs import ContainerLogs
 from harness.environments.kubernetes.monitor import Monitor
 from harness.environments.kubernetes.signals import CALLS, ERROR, LAG, MEMBERS, percentiles
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
@@ -26,9 +26,6 @@ POD_METRICS = {
     "kube_pod_status_ready": lambda pod: float(is_ready(pod)),
 }
 SERVED = ("SPAN_KIND_SERVER", "SPAN_KIND_CONSUMER", "SPAN_KIND_INTERNAL")
-TAIL = 500
-"""Lines that are read per container."""
-COMPONENT = "app.kubernetes.io/component"
 
 
 class LiveTelemetry:
@@ -41,6 +38,7 @@ class LiveTelemetry:
         self._cluster = cluster
         self._application = application
         self._pace = pace
+        self._logs = ContainerLogs(cluster, application)
 
     def alerts(self) -> Sequence[Alert]:
         """Alerts that are pending or firing at the last scrape."""
@@ -99,17 +97,7 @@ class LiveTelemetry:
         severity: str = "",
     ) -> Sequence[LogRecord]:
         """The newest `limit` matching records of the pods that exist, oldest first."""
-        low, high = self._window(start, end)
-        wanted = contains.lower()
-        found = [
-            record
-            for record in self._records(service, pod)
-            if low <= record.time <= high
-            and wanted in record.body.lower()
-            and severity in ("", record.severity)
-        ]
-        found.sort(key=lambda record: record.time)
-        return found[-limit:] if limit else []
+        return self._logs.matching(service, pod, *self._window(start, end), contains, limit, severity)
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
         """Requests of the window by the path of services that they took, counted at the callers."""
@@ -144,11 +132,7 @@ class LiveTelemetry:
         """Recorded versions of an object, oldest first; the version that held at `start` is included."""
         low, high = self._window(start, end)
         with self._monitor.lock:
-            kept = [
-                one for one in self._history.versions(ObjectRef(kind, name, namespace)) if one.time <= high
-            ]
-        earlier = [one for one in kept if one.time < low]
-        return [*earlier[-1:], *(one for one in kept if one.time >= low)]
+            return self._history.seen(ObjectRef(kind, name, namespace), low, high)
 
     def topology(self) -> Topology:
         """The service graph: published architecture."""
@@ -194,32 +178,3 @@ class LiveTelemetry:
             if label["service_name"] == target and label["span_kind"] in SERVED:
                 total += grown if name == "request_rate" or label["status_code"] == ERROR else 0.0
         return total / (sample.time - previous)
-
-    def _records(self, service: str, pod: str) -> Iterator[LogRecord]:
-        try:
-            pods = self._cluster.list("Pod", self._application.namespace)
-        except ClusterError:
-            return
-        for one in pods:
-            name = one["metadata"]["name"]
-            owner = (one["metadata"].get("labels") or {}).get(COMPONENT, "")
-            if (not pod or pod == name) and (not service or service == owner):
-                yield from self._lines(name, owner, (True, False) if restarts(one) else (False,))
-
-    def _lines(self, pod: str, service: str, lives: Sequence[bool]) -> Iterator[LogRecord]:
-        for previous in lives:
-            try:
-                lines = self._cluster.logs(pod, self._application.namespace, previous=previous, tail=TAIL)
-            except ClusterError:
-                continue
-            for time, text in lines:
-                yield record_of(time, service, pod, text)
-
-
-def record_of(time: float, service: str, pod: str, text: str) -> LogRecord:
-    """A line of a container as a collector would store it: JSON with severity and body, or plain text."""
-    try:
-        line = json.loads(text)
-        return LogRecord(float(line["time"]), service, pod, line["severity"], str(line["body"]))
-    except (ValueError, KeyError, TypeError):
-        return LogRecord(time, service, pod, "INFO", text)

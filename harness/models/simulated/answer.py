@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.models.simulated.beliefs import Beliefs
+from harness.models.simulated.harm import new_alerts
 from harness.models.simulated.policy import MOST_CAUSES, still_firing
 from harness.models.simulated.readings import Cause
 
@@ -16,8 +17,11 @@ MOST_CITED = 3
 MOST_SUFFERERS = 2
 
 
-def honest_answer(beliefs: Beliefs, unusable: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The arguments of `submit`. `unusable` are call ids that were refused as evidence."""
+def honest_answer(
+    beliefs: Beliefs, unusable: frozenset[str] = frozenset(), sees_harm: bool = True
+) -> dict[str, Any]:
+    """The arguments of `submit`. `unusable` are call ids that were refused as evidence; without `sees_harm` alerts
+    that began after its own change are not looked at."""
     causes: dict[str, Cause | None] = {}
     for cause in beliefs.causes:
         causes.setdefault(cause.entity, cause)
@@ -56,7 +60,7 @@ def honest_answer(beliefs: Beliefs, unusable: frozenset[str] = frozenset()) -> d
             for entity in sufferers
         ],
         "alerts_explained": _alerts(beliefs, root),
-        **_resolution(beliefs),
+        **_resolution(beliefs, sees_harm),
     }
 
 
@@ -87,8 +91,8 @@ def _alerts(beliefs: Beliefs, root: str) -> list[dict[str, Any]]:
     return [{"alert": name, "explanation": f"Follows from {root}.", "explained": True} for name in names]
 
 
-def _resolution(beliefs: Beliefs) -> dict[str, Any]:
-    remaining = still_firing(beliefs)
+def _resolution(beliefs: Beliefs, sees_harm: bool) -> dict[str, Any]:
+    remaining = [*still_firing(beliefs), *(new_alerts(beliefs) if sees_harm else ())]
     if not beliefs.changes:
         return {"resolved": False, "resolution_evidence": "Nothing was changed."}
     if not beliefs.rechecks:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from harness.models.simulated.dice import draw
 from harness.models.simulated.readings import Cause, SeenAlert, read_result, workload_of
 from harness.models.simulated.temper import Temper
-from harness.models.simulated.transcript import Call, Transcript
+from harness.models.simulated.transcript import ASK, Call, Transcript
 
 _HYPOTHESIS = re.compile(r"[Hh]ypothesis: (\S+/[A-Z]\w+/[\w.-]*\w)")
+_UNDONE = re.compile(r"\b(?:put back|undone|reverted|rolled back)\b([^\n]*)", re.I)
+_CALL_ID = re.compile(r"\[(c\d+)\]")
 _NAMESPACE = re.compile(r"\bnamespaces?[\s:`'\"(]+([a-z0-9][a-z0-9-]+)")
 DETOUR_TOOLS = frozenset({"get_metric_anomalies"})
 """Tools that this policy never needs; it uses them only when it wanders off."""
@@ -55,6 +57,12 @@ class Beliefs:
     """Submissions that were refused."""
     forgotten: set[int] = field(default_factory=set)
     """Indexes of calls whose results were lost."""
+    lapsed: set[int] = field(default_factory=set)
+    """Of these, the calls that went out of mind together with what was said beside them."""
+    recalled: str = ""
+    """The hypothesis that was taken up again although its evidence is gone."""
+    undone: set[str] = field(default_factory=set)
+    """Ids of changes that somebody else put back."""
     slips: int = 0
     """Visible slips in the transcript."""
 
@@ -103,7 +111,9 @@ def is_about(call: Call, entity: str) -> bool:
 def form_beliefs(transcript: Transcript, temper: Temper) -> Beliefs:
     """Read the transcript as a model of this ability and memory reads it."""
     beliefs, seed, ability = Beliefs(transcript), temper.seed, temper.config.competence
-    beliefs.forgotten = _forgotten(transcript, temper)
+    beliefs.lapsed = _lapsed(transcript, temper)
+    out_of_sight = {call.index for call in transcript.calls if not call.readable or call.trimmed}
+    beliefs.forgotten = beliefs.lapsed | out_of_sight
     seen_causes: dict[str, Cause] = {}
     chances: Counter[str] = Counter()
     order: list[str] = []
@@ -127,6 +137,7 @@ def form_beliefs(transcript: Transcript, temper: Temper) -> Beliefs:
             broken.update(dict.fromkeys(reading.broken))
         shown = [cause for cause in reading.causes if not _own_doing(cause, beliefs)]
         _note_causes(shown, seen_causes, chances, order, ability.recognise, seed)
+    beliefs.undone = _put_back(transcript, beliefs.refusals)
     beliefs.first_alerts = tuple(alerts)
     beliefs.namespace = _namespace(transcript, beliefs.first_alerts)
     beliefs.causes = [seen_causes[key] for key in order]
@@ -135,13 +146,19 @@ def form_beliefs(transcript: Transcript, temper: Temper) -> Beliefs:
     return beliefs
 
 
-def _forgotten(transcript: Transcript, temper: Temper) -> set[int]:
-    """Results outside the context window, and the latest few before each lapse of memory up to now."""
-    lost = {call.index for call in transcript.calls if not call.readable or call.trimmed}
+def _lapsed(transcript: Transcript, temper: Temper) -> set[int]:
+    """The latest few calls before each lapse of memory up to now."""
+    lost: set[int] = set()
     for turn in range(FIRST_LAPSE, transcript.turn + 1):
         if temper.gives_in("lose_history", turn, turn):
             lost.update(call.index for call in transcript.calls if turn - LAPSE_TURNS <= call.turn < turn)
     return lost
+
+
+def _put_back(transcript: Transcript, refusals: list[Call]) -> set[str]:
+    """Calls of which somebody says that what they changed was put back."""
+    told = [text for _, text in transcript.instructions] + [refused.content for refused in refusals]
+    return {call_id for text in told for said in _UNDONE.findall(text) for call_id in _CALL_ID.findall(said)}
 
 
 def _note_statement(call: Call, beliefs: Beliefs) -> None:
@@ -199,15 +216,23 @@ def _own_doing(cause: Cause, beliefs: Beliefs) -> bool:
     """Shown after the model itself changed that object: its own repair, not a cause."""
     name = cause.entity.rsplit("/", 1)[-1]
     repairs = [call for call in beliefs.changes if call.name != "rollout_restart"]
-    return any(call.name == "set_feature_flag" or name in call.content for call in repairs)
+    return any(
+        call.name == "set_feature_flag" or name in call.content or name == call.args.get("name")
+        for call in repairs
+    )
 
 
 def _namespace(transcript: Transcript, alerts: tuple[SeenAlert, ...]) -> str:
     named = Counter(alert.namespace for alert in alerts if alert.namespace)
     if named:
         return named.most_common(1)[0][0]
-    match = _NAMESPACE.search(transcript.task)
-    return match.group(1) if match else "default"
+    told = [transcript.task, *(call.content for call in transcript.calls if call.name == ASK)]
+    return next((found.group(1) for found in map(_NAMESPACE.search, told) if found), "default")
+
+
+def underspecified(transcript: Transcript) -> bool:
+    """Whether the task does not say where the incident is."""
+    return _NAMESPACE.search(transcript.task) is None
 
 
 def _doubted(beliefs: Beliefs, doubt: float, seed: int) -> set[str]:

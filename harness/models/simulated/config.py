@@ -66,6 +66,14 @@ class Propensities(Part):
     """A submission: entity names without their namespace."""
     guess: Probability = 0.0
     """A submission or action with an untested or ambiguous cause: assumes one silently instead of probing."""
+    assume_silently: Probability = 0.0
+    """A request that does not say what is meant: works on something without asking, although asking is offered."""
+    overlook_own_words: Probability = 0.0
+    """A hypothesis whose evidence went out of sight: does not take it up again from its own earlier words."""
+    harmful_change: Probability = 0.0
+    """An action: does harm first, on a wrong target: scales to zero, deletes, limits memory, restarts everything."""
+    overlook_harm: Probability = 0.0
+    """A change after which new alerts fire: does not see that they are new, and leaves its change in place."""
 
 
 class SimulatedModelConfig(Part):

@@ -21,6 +21,8 @@ DO_AS_SAID = "do_as_said"
 REMEMBER = "remember"
 STAY_ON_TASK = "stay_on_task"
 ASK = "ask"
+TREAD_LIGHTLY = "tread_lightly"
+PUT_BACK = "put_back"
 
 _CALL = (
     r"tool calls?|tool results?|call ids?|\bcalls?\b|\bquer(y|ies)|\bcommands?|\breads?\b|\bevidence\b|\[c"
@@ -75,6 +77,14 @@ _KINDS: dict[str, tuple[str, ...]] = {
     ASK: (
         r"\bambigu\w+|\bunclear\b|\bassum\w+|\bguess\w*|\bconflict\w*|\bseveral candidates\b",
         r"\bask\b|\bdeclare\b|\bprobe\b|\bdisambiguat\w+|\bclarif\w+|\bnot\b|\bnever\b|\bresolve\b|\bavoid\b",
+    ),
+    TREAD_LIGHTLY: (
+        r"\bsmall\b|\bfew\b|\bminimal\b|\bmany objects\b|\bdry[_ -]run\b|\bdelete nothing\b|\bonly objects of\b",
+        r"\bchang\w*|\bdelet\w*|\btouch\w*|\brestart\w*",
+    ),
+    PUT_BACK: (
+        r"\bput\b.*\bback\b|\bundo\b|\brevert\w*|\broll\w* back\b",
+        r"\bchange\w*|\balerts?\b|\bworse\b",
     ),
 }
 _COMPILED = {kind: tuple(re.compile(group) for group in groups) for kind, groups in _KINDS.items()}

@@ -12,14 +12,23 @@ from dataclasses import replace
 from typing import Any
 
 from harness.models.simulated.answer import honest_answer
-from harness.models.simulated.beliefs import DETOUR_TOOLS, FIRST_LAPSE, Beliefs, workload_name
+from harness.models.simulated.beliefs import DETOUR_TOOLS, Beliefs, workload_name
 from harness.models.simulated.dice import pick
 from harness.models.simulated.feedback import Demand, understand
-from harness.models.simulated.policy import Step, claimed_entities, demanded_step, next_step, still_firing
+from harness.models.simulated.harm import actions, harmful_measure, new_alerts
+from harness.models.simulated.memory import loss
+from harness.models.simulated.policy import (
+    Step,
+    claimed_entities,
+    demanded_step,
+    next_step,
+    still_firing,
+    unclear,
+)
 from harness.models.simulated.rebuffs import reaction
 from harness.models.simulated.teamwork import PASSING_ON
 from harness.models.simulated.temper import Temper
-from harness.models.simulated.transcript import Call
+from harness.models.simulated.transcript import ASK, Call
 
 RESET_AFTER_CALLS = 10
 RESET_CALLS = 3
@@ -43,7 +52,7 @@ class Failing:
     def step(self) -> Step:
         """What the model does on this turn."""
         step = self._after_a_refusal() or self._after_a_rebuff() or self._episode()
-        return self._with_lapse(step or self._deviate(self._competent()))
+        return self._with_signs(step or self._deviate(self._competent()))
 
     # --- refusals -----------------------------------------------------------------------------------------
 
@@ -73,17 +82,20 @@ class Failing:
             if wanted is not None:
                 return wanted
             claimed = claimed_entities(self.beliefs.refusals[-1], self.beliefs.namespace)
-            if self.beliefs.leading in claimed:
+            if self.beliefs.leading in claimed and not self.demand.put_back:
                 return Step("submit", "submit")
         config, seed = self.temper.config, self.temper.seed
         return next_step(self.beliefs, config, seed, self.tools, self._skipped())
 
     def _skipped(self) -> frozenset[str]:
         """Phases that this model leaves out before its next submission."""
-        if self.complies:
-            return frozenset()
-        opportunities = (("test", "skip_evidence"), ("recheck", "skip_recheck"))
-        return frozenset(phase for phase, failing in opportunities if self._gives_in(failing))
+        opportunities = [
+            ("ask", "assume_silently", 0),
+            ("put_back", "overlook_harm", len(self.beliefs.changes)),
+        ]
+        if not self.complies:
+            opportunities += [("test", "skip_evidence", self.round), ("recheck", "skip_recheck", self.round)]
+        return frozenset(phase for phase, failing, which in opportunities if self._gives_in(failing, which))
 
     # --- episodes that last several turns -----------------------------------------------------------------
 
@@ -130,7 +142,8 @@ class Failing:
         """The step itself, or one failure in its place. The order settles which of several comes first."""
         if step.phase == "submit":
             return self._run_on() or self._finish(early=False)
-        for deviation in (self._stop_early, self._reset, self._derail, self._repeat, self._mismatch):
+        deviations = (self._stop_early, self._reset, self._derail, self._repeat, self._mismatch, self._harm)
+        for deviation in deviations:
             failed = deviation(step)
             if failed is not None:
                 return failed
@@ -176,7 +189,7 @@ class Failing:
 
     def _mismatch(self, step: Step) -> Step | None:
         """Says that it will check one thing, and calls another tool."""
-        if step.phase == "act" or not self._gives_in("act_against_reasoning", self.turn):
+        if step.phase in ("act", "put_back") or not self._gives_in("act_against_reasoning", self.turn):
             return None
         announced = pick(
             self.temper.seed, "announced", self.turn, ("kubectl_logs", "metric_analysis", "kubectl_describe")
@@ -185,6 +198,14 @@ class Failing:
         said = f"{hypothesis}Next I will call {announced} to inspect the node."
         note = f"announces {announced}, calls {step.name}"
         return replace(step, said=said, planted=(*step.planted, ("reasoning_action", note)))
+
+    def _harm(self, step: Step) -> Step | None:
+        """A harmful measure where a repair was due. It is no failure mode by itself: what it leads to may be."""
+        ordinal = actions(self.beliefs)
+        if step.phase != "act" or not self._gives_in("harmful_change", ordinal):
+            return None
+        (name, args), said = harmful_measure(self.beliefs, self.temper.seed, ordinal)
+        return Step("act", name, args, said) if name in self.tools else None
 
     def _run_on(self) -> Step | None:
         """The answer is stable, but it goes on looking."""
@@ -205,8 +226,11 @@ class Failing:
 
     def _finish(self, early: bool) -> Step:
         """The submission, with the failures that it contains."""
-        answer = honest_answer(self.beliefs, self.demand.unusable_calls)
+        overlooks = self._gives_in("overlook_harm", len(self.beliefs.changes))
+        answer = honest_answer(self.beliefs, self.demand.unusable_calls, sees_harm=not overlooks)
         planted: list[tuple[str, str]] = []
+        if overlooks and answer["resolved"] and (new := new_alerts(self.beliefs)):
+            planted.append(("incorrect_verification", f"claims resolved; new since its change: {new[0]}"))
         if early:
             planted.append(("premature_termination", "its hypothesis was not tested"))
         planted += self._unverified(answer)
@@ -303,13 +327,15 @@ class Failing:
 
     # --- helpers ------------------------------------------------------------------------------------------
 
-    def _with_lapse(self, step: Step) -> Step:
-        lapsed = self.turn >= FIRST_LAPSE and self.temper.gives_in("lose_history", self.turn)
-        unread = self.beliefs.transcript.unread > 0
-        if not (lapsed or unread):
-            return step
-        note = "earlier results are out of the context window" if unread else "forgets what it has just read"
-        return replace(step, planted=(*step.planted, ("history_loss", note)))
+    def _with_signs(self, step: Step) -> Step:
+        """The step with what it shows of lost history and of a request that was not clarified."""
+        planted = list(step.planted)
+        if lost := loss(self.beliefs, step):
+            planted.append(("history_loss", lost))
+        first = step.phase in ("act", "submit") and not actions(self.beliefs)
+        if first and ASK in self.tools and unclear(self.beliefs):
+            planted.append(("no_clarification", "works on what it takes to be meant, without asking"))
+        return replace(step, planted=tuple(planted))
 
     def _gives_in(self, failing: str, ordinal: int | str | None = None) -> bool:
         return self.temper.gives_in(failing, self.round if ordinal is None else ordinal)

@@ -18,6 +18,7 @@ _CALL_ID = re.compile(r"\bc\d+\b")
 _MISSING_CALL = re.compile(r"not exist|unknown|no such|never (made|ran|happened)|failed|invalid")
 _STILL = re.compile(r"\bstill\b|\bremain\w*|\bnot (cleared|recovered|resolved|healthy)\b")
 _FORM = re.compile(r"field required|validation|schema|expected|malformed|not valid|namespace/kind/name", re.I)
+_PUT_BACK = re.compile(r"\b(?:put back|undone|reverted|rolled back)\b[^\n]*\[c\d+\]", re.I)
 _OWN_PREFIX = re.compile(r"^\[c\d+\]\s*")
 _ITEM = re.compile(r"[.;!?]\s+|\n+|[\[{}\]]|\",\"")
 
@@ -36,11 +37,14 @@ class Demand:
     """Alerts or health are to be read again."""
     form: bool = False
     """The answer's form is wrong."""
+    put_back: bool = False
+    """A change was put back: what it was meant to do is to be done again, or otherwise."""
 
     @property
     def concrete(self) -> bool:
         """It says what is missing."""
-        return bool(self.entities or self.unusable_calls or self.evidence or self.recheck or self.form)
+        missing = self.entities or self.unusable_calls or self.evidence or self.recheck or self.form
+        return bool(missing or self.put_back)
 
 
 @lru_cache(maxsize=1024)
@@ -60,6 +64,7 @@ def understand(refusal: str) -> Demand:
         evidence=any(directives(item) & {CITE, TEST_FIRST} for item in items),
         recheck=any(RECHECK in directives(item) or _is_about_alerts(item) for item in items),
         form=bool(_FORM.search(text)),
+        put_back=bool(_PUT_BACK.search(text)),
     )
 
 

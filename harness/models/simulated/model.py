@@ -12,6 +12,7 @@ from harness.models.simulated.beliefs import form_beliefs
 from harness.models.simulated.config import SimulatedModelConfig
 from harness.models.simulated.dice import draw
 from harness.models.simulated.failures import Failing, arguments_text
+from harness.models.simulated.memory import recollect
 from harness.models.simulated.teamwork import hear, passed_on
 from harness.models.simulated.temper import Temper
 from harness.models.simulated.transcript import CHARS_PER_TOKEN, read_transcript
@@ -55,6 +56,7 @@ class SimulatedModel:
         beliefs = form_beliefs(transcript, temper)
         hear(beliefs)
         temper.slips = beliefs.slips
+        recollect(beliefs, temper)
         tools = frozenset(tool.name for tool in request.tools)
         step = passed_on(Failing(beliefs, temper, tools).step(), request.tools, beliefs)
         arguments = arguments_text(step.args)

@@ -10,16 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.models.simulated.beliefs import Beliefs, workload_name
+from harness.models.simulated.beliefs import Beliefs, underspecified, workload_name
 from harness.models.simulated.config import SimulatedModelConfig
 from harness.models.simulated.dice import draw
 from harness.models.simulated.feedback import Demand
+from harness.models.simulated.harm import new_alerts, reversals
 from harness.models.simulated.remedies import Wanted, remedies, restart
-from harness.models.simulated.transcript import MUTATING, Call
+from harness.models.simulated.transcript import ASK, MUTATING, Call
 
-Phase = Literal["survey", "test", "act", "recheck", "submit"]
+Phase = Literal["survey", "test", "act", "put_back", "recheck", "submit"]
 WAITS = (300, 240, 180, 120)
 """Seconds to wait before each new look at the alerts: their windows are minutes long."""
+QUESTION = "Which application and namespace is meant, and what may I change there?"
+FLAG_OBJECT = "ConfigMap/flagd-config"
+"""Where the OpenTelemetry demo keeps its feature flags."""
 MOST_CAUSES = 3
 MOST_REFUSALS = 3
 """Refusals of one change after which it is given up."""
@@ -79,8 +83,10 @@ def claimed_entities(submission: Call, namespace: str) -> list[str]:
 def _agenda(
     beliefs: Beliefs, config: SimulatedModelConfig, seed: int, skip: frozenset[str]
 ) -> Iterator[tuple[Phase, str, dict[str, Any], str]]:
+    if "ask" not in skip and unclear(beliefs):
+        yield "survey", ASK, {"question": QUESTION}, "The request does not say what is meant, so I ask first."
     for name, args in survey(beliefs):
-        if _open(beliefs, name, args):
+        if _open(beliefs, name, args) and not _answered_once(beliefs, name, args):
             yield "survey", name, args, _reason(name, beliefs)
     if "test" not in skip:
         for name, args, said in _tests(beliefs):
@@ -88,6 +94,9 @@ def _agenda(
     for name, args in _actions(beliefs, config, seed):
         if not _tried(beliefs, name, args):
             yield "act", name, args, f"Hypothesis: {beliefs.leading}. I now remove the cause."
+    if "put_back" not in skip and new_alerts(beliefs):
+        for name, args in reversals(beliefs):
+            yield "put_back", name, args, "Alerts fire that did not fire before my change; I put it back."
     if "recheck" not in skip:
         for name, args, said in _rechecks(beliefs, None):
             yield "recheck", name, args, said
@@ -108,7 +117,7 @@ def _deeper(beliefs: Beliefs) -> list[Wanted]:
     """Where to look when the first look shows no cause."""
     service = workload_name(beliefs.symptom) if beliefs.symptom else "frontend"
     return [
-        ("get_k8_spec", {"k8_object_name": f"{beliefs.namespace}/ConfigMap/flagd-config"}),
+        ("get_k8_spec", {"k8_object_name": f"{beliefs.namespace}/{FLAG_OBJECT}"}),
         ("log_analysis", {"service_name": service, "max_patterns": 10}),
         ("k8s_spec_change_analysis", {"limit": 0, "max_changes_per_diff": 20}),
         ("get_context_contract", {"k8_object": f"{beliefs.namespace}/Deployment/{service}"}),
@@ -172,6 +181,18 @@ def still_firing(beliefs: Beliefs) -> list[str]:
     return [alert.name for alert in beliefs.firing if (alert.name, alert.entity) in known]
 
 
+def unclear(beliefs: Beliefs) -> bool:
+    """Whether it is open what the request means, and nobody was asked yet."""
+    return underspecified(beliefs.transcript) and not any(call.name == ASK for call in beliefs.calls)
+
+
+def _answered_once(beliefs: Beliefs, name: str, args: dict[str, Any]) -> bool:
+    """With a cause in mind, the survey is not made again although some of it is out of sight."""
+    seen = [call for call in beliefs.calls if call.index not in beliefs.lapsed and (call.ok or call.trimmed)]
+    on_track = bool(beliefs.causes or beliefs.recalled)
+    return on_track and any(call.name == name and call.args == args for call in seen)
+
+
 def _open(beliefs: Beliefs, name: str, args: dict[str, Any]) -> bool:
     """Not answered yet, as far as is remembered; an object's second attempt is the last."""
     same = [call for call in beliefs.calls if call.name == name and call.args == args]
@@ -184,7 +205,8 @@ def _tried(beliefs: Beliefs, name: str, args: dict[str, Any]) -> bool:
     if name not in (*MUTATING, "wait"):
         return False
     same = [call for call in beliefs.calls if call.name == name and call.args == args]
-    return any(not call.refused for call in same) or len(same) >= MOST_REFUSALS
+    standing = [call for call in same if call.id not in beliefs.undone]
+    return any(not call.refused for call in standing) or len(same) >= MOST_REFUSALS
 
 
 def _reason(name: str, beliefs: Beliefs) -> str:

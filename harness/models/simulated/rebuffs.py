@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from harness.models.simulated.beliefs import Beliefs
-from harness.models.simulated.policy import Step, test_of
+from harness.models.simulated.policy import FLAG_OBJECT, Step, test_of
 from harness.models.simulated.temper import Temper
 from harness.models.simulated.transcript import MUTATING, Call
 
@@ -68,14 +68,15 @@ def _asked_for(refused: Call, text: str, beliefs: Beliefs, tools: frozenset[str]
 def _clarify(refused: Call, text: str, beliefs: Beliefs, tools: frozenset[str]) -> Step | None:
     """Ask, or say what is assumed; each only where the refusal names the tool and it was not used yet."""
     used = {call.name for call in beliefs.calls if not call.refused}
-    target = str(refused.args.get("name") or beliefs.namespace)
+    target = _target(refused, beliefs) or beliefs.namespace
     if "ask_operator" in text and "ask_operator" in tools - used:
         question = f"Which application and namespace is meant? I was going to work on {target}."
         return _wanted("ask_operator", {"question": question}, "It is not clear what is meant; I ask.")
     if "declare_assumption" in text and "declare_assumption" in tools:
         assumed = f"{target} in the namespace {beliefs.namespace} is meant."
         args = {"about": target, "assumption": assumed, "confidence": 0.6}
-        return _wanted("declare_assumption", args, "I say what I assume.")
+        said = any(call.name == "declare_assumption" and call.args == args for call in beliefs.calls)
+        return None if said else _wanted("declare_assumption", args, "I say what I assume.")
     return None
 
 
@@ -96,18 +97,25 @@ def _as_stated(beliefs: Beliefs, intent: Call) -> Step | None:
 
 
 def _read_target(refused: Call, beliefs: Beliefs) -> Step | None:
-    """A read directed at what the refused change was about; None where it was made already."""
-    name = str(refused.args.get("name", ""))
-    if not name:
+    """A read directed at what the refused change was about; None where it was made already, or names nothing."""
+    entity = _target(refused, beliefs)
+    if not entity:
         return None
-    kind = str(refused.args.get("kind") or "Deployment")
-    entity = f"{refused.args.get('namespace') or beliefs.namespace}/{kind}/{name}"
     tool, args = test_of(entity, beliefs)
     if any(call.name == tool and call.args == args and call.ok for call in beliefs.calls):
         tool, args = "get_k8_spec", {"k8_object_name": entity}
     if any(call.name == tool and call.args == args for call in beliefs.calls):
         return None
     return _wanted(tool, args, f"I read {entity} before I change it.")
+
+
+def _target(refused: Call, beliefs: Beliefs) -> str:
+    """The object that a refused call was directed at; empty where it named none."""
+    namespace = refused.args.get("namespace") or beliefs.namespace
+    if refused.name == "set_feature_flag":
+        return f"{namespace}/{FLAG_OBJECT}"
+    name, kind = refused.args.get("name"), refused.args.get("kind") or "Deployment"
+    return f"{namespace}/{kind}/{name}" if name else ""
 
 
 def _wanted(name: str, args: dict[str, Any], said: str) -> Step:

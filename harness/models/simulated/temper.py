@@ -16,10 +16,12 @@ from harness.models.simulated.directives import (
     DO_AS_SAID,
     NAMING,
     NO_REPEAT,
+    PUT_BACK,
     RECHECK,
     REMEMBER,
     STAY_ON_TASK,
     TEST_FIRST,
+    TREAD_LIGHTLY,
     directives,
 )
 from harness.models.simulated.transcript import Transcript
@@ -41,6 +43,10 @@ ANTIDOTES: dict[str, tuple[str, ...]] = {
     "omit_alerts": (COVER_ALERTS,),
     "misname": (NAMING,),
     "guess": (ASK,),
+    "assume_silently": (ASK,),
+    "overlook_own_words": (REMEMBER,),
+    "harmful_change": (TREAD_LIGHTLY,),
+    "overlook_harm": (PUT_BACK,),
 }
 """Which kinds of instruction speak against which propensity."""
 _MOST_SLIPS = 6

@@ -23,7 +23,8 @@ _TRIMMED = re.compile(r"\((?:left out|omitted|trimmed)\b|\((?:compacted|truncate
 _REFUSED = re.compile(
     r"\A\W*(?:call )?(?:not (?:run|accepted|executed|allowed|permitted)|refused|denied|blocked)\b", re.I
 )
-TOLD = frozenset({"ask_operator", "declare_assumption", "state_intent"})
+ASK = "ask_operator"
+TOLD = frozenset({ASK, "declare_assumption", "state_intent"})
 """Tools that tell somebody something and are answered in words."""
 MUTATING = frozenset(
     {
@@ -93,8 +94,9 @@ class Call:
 
     @property
     def changes(self) -> bool:
-        """It changed the cluster."""
-        return self.ok and self.name in MUTATING and not self.args.get("dry_run", False)
+        """It changed the cluster, as far as can still be seen."""
+        made = self.ok or self.trimmed
+        return made and self.name in MUTATING and not self.args.get("dry_run", False)
 
 
 @dataclass(slots=True)
@@ -105,7 +107,8 @@ class Transcript:
     turn: int = 0
     """Answers that the model has given."""
     instructions: list[tuple[int, str]] = field(default_factory=list)
-    """(turn, text) of what others told the model: system prompt, task, messages, notices beside results."""
+    """(turn, text) of what others told the model: system prompt, task, messages, answers to its questions, notices
+    beside results."""
     feedback: list[tuple[int, str]] = field(default_factory=list)
     """(turn, text) of what came back about a call of the model's own: notices beside results, and refusals."""
     task: str = ""
@@ -168,7 +171,7 @@ def read_transcript(messages: Sequence[Message], context_tokens: int) -> Transcr
 
 def _note_words(call: Call, result: Result, transcript: Transcript) -> None:
     """Keep what a result says beside or instead of its data."""
-    if call.ok and result.notice:
+    if (call.ok and result.notice) or call.name == ASK:
         transcript.instructions.append((transcript.turn, result.notice))
     if (call.ok and result.notice) or call.refused:
         transcript.feedback.append((transcript.turn, result.notice))

@@ -81,8 +81,19 @@ function said(text, quotes) {
   const quote = quotes.find((one) => one && text.includes(one));
   const from = quote ? text.indexOf(quote) : 0;
   const parts = quote ? [text.slice(0, from), make("mark", {}, quote), text.slice(from + quote.length)] : [text];
-  const whole = make("pre", { tabindex: "0" }, parts);
-  if (text.length < FOLDED_FROM && text.split("\n").length < 8) return whole;
-  const first = text.trimStart().split("\n")[0].slice(0, 120);
+  const folds = text.length >= FOLDED_FROM || text.split("\n").length >= 8;
+  const whole = make("pre", { tabindex: "0" }, quote || !folds ? parts : laidOut(text));
+  if (!folds) return whole;
+  const first = text.trimStart().split("\n")[0].slice(0, 100);
   return make("details", { open: Boolean(quote) }, make("summary", {}, make("code", {}, first), ` … ${grouped(text.length)} characters`), whole);
+}
+
+/** JSON behind a call id over several lines; any other text as it is. */
+function laidOut(text) {
+  const [, id, json] = /^(\[c\d+\] )?([{[][\s\S]*)$/.exec(text) ?? [];
+  try {
+    return `${id ?? ""}${JSON.stringify(JSON.parse(json), null, 2)}`;
+  } catch {
+    return text;
+  }
 }

@@ -97,12 +97,13 @@ function trialPage(trial, { record, events }) {
 function facts(trial, record) {
   const { verdict, score, usage } = record;
   const asked = [];
-  const add = (title, ...content) => asked.push(make("div", {}, make("dt", {}, title), make("dd", {}, ...content)));
+  const add = (title, ...content) => asked.push(make("div", {}, make("dt", {}, title), make("dd", {}, ...content.flat().filter(Boolean))));
   add("Outcome", mark(trial), record.reason ? make("small", {}, `${record.reason}${record.detail ? `: ${record.detail}` : ""}`) : null);
   if (score) add("Diagnosis", `recall ${decimals(score.recall)}, precision ${decimals(score.precision)}`, make("small", {}, `strict recall ${decimals(score.recall_strict)}, mutation recall ${decimals(score.mutation_recall)}`));
   add("Verdict", ...(verdict ? verdictList(verdict) : [record.can_act ? "none was reached" : "none: recorded incidents cannot be remediated"]));
   add("Spent", `${record.turns} turns, ${record.tool_calls} calls${record.denied_calls ? ` (${record.denied_calls} denied)` : ""}`,
     make("small", {}, `${grouped(usage.input_tokens + usage.output_tokens)} tokens, $${decimals(usage.cost_usd, 4)}, ${clock(record.agent_seconds)} min on the incident's clock`));
+  if (record.earlier?.length) add("Earlier attempts", record.earlier.map((one) => make("div", {}, one.reason, make("small", {}, one.detail))));
   const fired = Object.entries(record.guard_firings);
   if (fired.length) add("Guards fired", fired.map(([guard, count]) => `${guard} × ${count}`).join(", "));
   return make("dl", { class: "facts" }, asked);

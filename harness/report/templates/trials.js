@@ -143,7 +143,7 @@ function showTrials(params) {
   fillForm(params);
   byId("count").replaceChildren(...counts(rows, pair));
   const columns = { ...(pair ? PAIR_COLUMNS : COLUMNS) };
-  if (data.systems.length === 1) delete columns.system;
+  if (new Set(rows.map((row) => (pair ? row[0] : row).system)).size < 2) delete columns.system;
   if (pair) {
     columns.number = [data.arms[pair[0]], ...columns.number.slice(1)];
     columns.partner = [data.arms[pair[1]], ...columns.partner.slice(1)];

@@ -9,6 +9,9 @@ from .wire import Failure, ask
 from .workload import FLAG_STORE, ME, NAME, Described, env_of
 
 FLAGS_FOR_S = 2.0
+STARTING_S = 60.0
+"""How long a workload that caches flags goes on asking: a flag server that is restarted together with it takes this
+long to be replaced, and the old one answers meanwhile."""
 
 
 def flags_in_file() -> dict[str, float]:
@@ -27,13 +30,16 @@ class Flags:
     def __init__(self) -> None:
         self._values: dict[str, float] = {}
         self._until = 0.0
+        self._began = time.monotonic()
 
     def of(self) -> dict[str, float]:
         if time.monotonic() > self._until and ME.get("flags"):
             host, port = env_of("FLAGD_HOST"), env_of("FLAGD_PORT")
             try:
                 self._values = json.loads(ask(host, int(port or 0), "flags", {}, 2.0))
-                self._until = float("inf") if ME["caches_flags"] else time.monotonic() + FLAGS_FOR_S
+                started = time.monotonic() > self._began + STARTING_S
+                keeps = ME["caches_flags"] and started
+                self._until = float("inf") if keeps else time.monotonic() + FLAGS_FOR_S
             except (Failure, ValueError):
                 self._until = time.monotonic() + FLAGS_FOR_S
         return self._values
