@@ -66,8 +66,19 @@ def templates(flow: Flow) -> list[Template]:
     return found
 
 
-Line = tuple[float, LogRecord]
-"""A record with its exact time."""
+class Run(NamedTuple):
+    """Consecutive lines, newest first."""
+
+    ages: list[float]
+    """The negated exact time of each, ascending."""
+    records: list[LogRecord]
+
+    def between(self, start: float, end: float) -> list[LogRecord]:
+        """The records of a window."""
+        ages = self.ages
+        first = bisect_right(ages, -end) if ages and ages[0] <= -end else 0
+        last = bisect_left(ages, -start) if ages and ages[-1] > -start else len(ages)
+        return self.records[first:last] if last - first < len(ages) else self.records
 
 
 class Stream:
@@ -89,37 +100,30 @@ class Stream:
                 self._kinds.append((1 / template.rate, key, pods, template))
                 self.rate += template.rate
 
-    def lines(self, start: float, end: float) -> Iterator[Line]:
-        """The lines of a window, newest first."""
+    def lines(self, start: float, end: float) -> Iterator[list[LogRecord]]:
+        """The lines of a window, newest first, in parts that may be shared."""
         if not self._kinds:
             return
         span = RUN_LINES / self.rate
         if end - start < span:
-            yield from self.made(start, end)
+            yield self.made(start, end).records
             return
         for number in range(int(end // span), int(start // span) - 1, -1):
-            run = _run(self, number, span)
-            first = bisect_right(run, -end, key=_age) if run and run[0][0] >= end else 0
-            last = bisect_left(run, -start, key=_age) if run and run[-1][0] < start else len(run)
-            yield from run[first:last] if last - first < len(run) else run
+            yield _run(self, number, span).between(start, end)
 
-    def made(self, start: float, end: float) -> list[Line]:
-        """Lines of a window, newest first: each kind once per period, at a place within it that a cheap mix of the
-        period's number gives."""
-        found: list[Line] = []
+    def made(self, start: float, end: float) -> Run:
+        """Lines of a window: each kind once per period, at a place within it that a cheap mix of the period's number
+        gives."""
+        found: list[tuple[float, LogRecord]] = []
         for period, key, pods, (service, _, severity, body) in self._kinds:
             for index in range(int(end // period), int(start // period) - 1, -1):
                 mixed = (key + index * MIX_STEP) % MIX_RANGE
                 time = (index + (mixed ^ (mixed >> 15)) / MIX_RANGE) * period
                 if start <= time < end:
                     pod = pods[index % len(pods)]
-                    found.append((time, LogRecord(round(time, 3), service, pod, severity, body)))
-        found.sort(key=itemgetter(0), reverse=True)
-        return found
-
-
-def _age(line: Line) -> float:
-    return -line[0]
+                    found.append((-time, LogRecord(round(time, 3), service, pod, severity, body)))
+        found.sort(key=itemgetter(0))
+        return Run([age for age, _ in found], [record for _, record in found])
 
 
 @lru_cache(maxsize=512)
@@ -130,7 +134,7 @@ def _stream(
 
 
 @lru_cache(maxsize=256)
-def _run(stream: Stream, number: int, span: float) -> list[Line]:
+def _run(stream: Stream, number: int, span: float) -> Run:
     return stream.made(number * span, (number + 1) * span)
 
 
@@ -150,8 +154,12 @@ def recorded(
     if not recorder.segments or not limit:
         return []
     start, wanted = max(start, recorder.segments[0].start), contains.lower()
-    lines = _state_lines(recorder, seed, start, end, service, pod, wanted, severity)
-    newest = list(islice((r for _, r in lines if pod in ("", r.pod)), limit))
+    newest: list[LogRecord] = []
+    for lines in _state_lines(recorder, seed, start, end, service, pod, wanted, severity):
+        newest += [record for record in lines if record.pod == pod] if pod else lines
+        if len(newest) >= limit:
+            break
+    del newest[limit:]
     if len(newest) == limit:
         start = max(start, newest[-1].time - ROUNDING_S)  # older ones would not be among the newest
     streams = _blip_lines(recorder, seed, start, end, service, wanted)
@@ -173,7 +181,7 @@ def _state_lines(
     pod: str,
     wanted: str,
     severity: str,
-) -> Iterator[Line]:
+) -> Iterator[list[LogRecord]]:
     """What the steady states make services write, newest first."""
     for begin, until, segment in reversed(list(recorder.between(start, end))):
         if segment.collecting:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.environments.rules import Rule, load_rules
@@ -105,15 +106,20 @@ class Monitoring:
         now = self.world.now
         self.recorder.changed(now, self.world.store)
         start, end = self._window(start, end)
-        minutes = [index * MINUTE for index in range(math.ceil(start / MINUTE), int(end // MINUTE) + 1)]
-        samples = [(time, alert) for time in minutes for alert in background(self.seed, self._begin)]
+        minutes = range(math.ceil(start / MINUTE), int(end // MINUTE) + 1)
+        found = [(alert, minutes) for alert in background(self.seed, self._begin)]
         for key in self.recorder.conditions:
             rule = load_rules()[key[0]]
             for span in merged(self._spans(key, start, end)):
                 firing = Span(span.begin + rule.for_s, span.end)
-                alert = self._describe(key, rule, "firing", span.begin, firing.begin)
-                samples += [(time, alert) for time in minutes if firing.begin <= time < firing.end]
-        return sorted(samples, key=lambda sample: (sample[0], sample[1].key))
+                if during := _within(firing, minutes):
+                    found.append((self._describe(key, rule, "firing", span.begin, firing.begin), during))
+        found.sort(key=lambda entry: entry[0].key)
+        samples: list[list[tuple[float, Alert]]] = [[] for _ in minutes]
+        for alert, during in found:
+            for index in during:
+                samples[index - minutes.start].append((index * MINUTE, alert))
+        return [*chain.from_iterable(samples)]
 
     def _active_keys(self, now: float) -> Iterator[ConditionKey]:
         for key, condition in self.recorder.conditions.items():
@@ -260,3 +266,15 @@ class Monitoring:
     def _window(self, start: float | None, end: float | None) -> tuple[float, float]:
         now = self.world.now
         return self._begin if start is None else start, now if end is None else min(end, now)
+
+
+def _within(span: Span, minutes: range) -> range:
+    """The full minutes in which a span lasts, of these."""
+    begin, end = minutes.start * MINUTE, minutes.stop * MINUTE
+    return range(_minute(max(span.begin, begin)), _minute(min(span.end, end)))
+
+
+def _minute(time: float) -> int:
+    """The number of the first full minute that is not before a time."""
+    number = math.ceil(time / MINUTE)
+    return number + (number * MINUTE < time)

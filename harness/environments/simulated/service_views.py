@@ -26,7 +26,6 @@ class ServiceFacts(NamedTuple):
     endpoints: Manifest | None
     targets: list[tuple[int, list[tuple[int, str]]]]
     pods: list[str]
-    variants: list[tuple[str, Variant] | None]
     ports: tuple[ServicePortView, ...]
 
 
@@ -36,16 +35,20 @@ class ServiceViews:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._known: dict[str, ServiceFacts] = {}
+        self._variants: Variants = {}
+        """What the last reading was given."""
 
     def read(
         self, store: ObjectStore, variants: Variants
     ) -> tuple[tuple[str, tuple[ServicePortView, ...]], ...]:
         """(name, ports) of every Service, by name."""
         services = store.list("Service", self._namespace)
-        return tuple(sorted(self._view(service, store, variants) for service in services))
+        changed = {name for name, _ in variants.items() ^ self._variants.items()}
+        self._variants = variants
+        return tuple(sorted([self._view(service, store, variants, changed) for service in services]))
 
     def _view(
-        self, service: Manifest, store: ObjectStore, variants: Variants
+        self, service: Manifest, store: ObjectStore, variants: Variants, changed: set[str]
     ) -> tuple[str, tuple[ServicePortView, ...]]:
         name = service["metadata"]["name"]
         endpoints = store.get("Endpoints", name, self._namespace)
@@ -53,11 +56,11 @@ class ServiceViews:
         if known is None or known.service is not service or known.endpoints is not endpoints:
             targets = _targets(service, endpoints)
             pods = [pod for _, behind in targets for _, pod in behind]
-            known = ServiceFacts(service, endpoints, targets, pods, [], ())
-        found = [variants.get(pod) for pod in known.pods]
-        if not known.ports or known.variants != found:
-            known = known._replace(variants=found, ports=_ports(known.targets, variants))
-        self._known[name] = known
+            known = self._known[name] = ServiceFacts(
+                service, endpoints, targets, pods, _ports(targets, variants)
+            )
+        elif not changed.isdisjoint(known.pods):
+            known = self._known[name] = known._replace(ports=_ports(known.targets, variants))
         return name, known.ports
 
 

@@ -89,6 +89,8 @@ class ObjectStore:
         """(kind, namespace, name) -> (time, manifest) of each version that a person or controller asked for;
         None where the object was deleted. Status changes are not recorded."""
         self._objects: dict[str, dict[Key, Manifest]] = {}
+        self._spaces: dict[tuple[str, str], dict[Key, Manifest]] = {}
+        """(kind, namespace) -> the part of `_objects` that lies there."""
         self._written: dict[str, int] = {}
         """Kind -> version of its last write."""
         self._owned: dict[str, dict[tuple[str, Key], None]] = {}
@@ -108,8 +110,8 @@ class ObjectStore:
                 self.events if ns is None else [e for e in self.events if e["metadata"]["namespace"] == ns]
             )
         else:
-            table = self._objects.get(kind, {})
-            found = [item for key, item in table.items() if ns is None or key[0] == ns]
+            table = self._objects.get(kind) if ns is None else self._spaces.get((kind, ns))
+            found = [*table.values()] if table else []
         if not labels:
             return found
         wanted = labels.items()
@@ -166,6 +168,7 @@ class ObjectStore:
             stamped["generation"] = old["metadata"]["generation"] + 1
         stored = {**manifest, "metadata": stamped}
         table[key] = stored
+        self._spaces.setdefault((kind, key[0]), {})[key] = stored
         self._index(kind, key, old, stored)
         self._remember(kind, key, old, stored)
         self.changes.append(Change(kind, key, old, stored))
@@ -182,6 +185,7 @@ class ObjectStore:
         old = self._objects.get(kind, {}).pop((ns, name), None)
         if old is None:
             return None
+        del self._spaces[kind, ns][ns, name]
         self._count(kind)
         self._index(kind, (ns, name), old, None)
         if kind not in NO_HISTORY:
