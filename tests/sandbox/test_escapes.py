@@ -129,7 +129,7 @@ while True:
 def test_a_fork_bomb_is_contained_and_ends_with_its_call() -> None:
     began = time.monotonic()
     bomb, after = shell(f"python3 -c '{BOMB}'", "echo alive; ls /proc | grep -c '^[0-9]'", call_seconds=3)
-    assert (bomb.killed, bomb.lost) == ("time was up", False)
+    assert bomb.killed == "time was up"
     alive, processes = text(after).splitlines()
     assert alive == "alive"
     assert int(processes) < 10
