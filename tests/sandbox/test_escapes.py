@@ -179,7 +179,7 @@ def test_killing_everything_does_not_end_the_sandbox() -> None:
 def test_a_container_that_ended_is_replaced_and_the_agent_told() -> None:
     async def work(sandbox: Sandbox) -> Sequence[Ran]:
         (sandbox.evidence / "a.txt").write_text("evidence")
-        connect().kill(sandbox._place.container.id)
+        connect().kill(sandbox.container)
         return [await sandbox.run(["sh", "-c", "echo 1"]), await sandbox.run(["cat", "/evidence/a.txt"])]
 
     lost, after = inside(work)
@@ -220,7 +220,7 @@ from tests.sandbox.conftest import config
 async def main():
     pool = SandboxPool(config())
     sandbox = await pool.take()
-    print(sandbox._place.container.id, flush=True)
+    print(sandbox.container, flush=True)
     await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -247,7 +247,7 @@ def ids() -> list[str]:
 
 def test_the_limits_are_on_the_container() -> None:
     async def work(sandbox: Sandbox) -> dict[str, object]:
-        return json.loads(json.dumps(connect().inspect_container(sandbox._place.container.id)))
+        return json.loads(json.dumps(connect().inspect_container(sandbox.container)))
 
     found = inside(work)
     host = found["HostConfig"]
