@@ -86,8 +86,8 @@ class ExecutorConfig(Config):
     in_flight: int = Field(default=16, ge=1)
     """Trials at a time per worker; fewer where what they claim is scarce."""
     resources: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    """What this machine offers of what trials claim, such as `docker_slot: 4`; once what is not named. On a cluster
-    that is joined the nodes say so themselves (`ray start --resources`)."""
+    """What this machine offers of what trials claim, such as `docker_slot: 4`; without it 16 docker slots,
+    and once of everything else. On a cluster that is joined nodes say so themselves (`ray start --resources`)."""
     modules: tuple[str, ...] = ()
     """Directories of your own packages (agents, guards, environments by dotted path) that travel to the nodes of a
     cluster that is joined, beside the harness itself."""

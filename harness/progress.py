@@ -32,6 +32,8 @@ PLAIN_EVERY_S = 10.0
 PLAIN_GROWTH = 0.1
 """Later ones are that share of the elapsed time apart, so that a night's log stays short."""
 BAR = 30
+QUARANTINED = "infra_worker_lost"
+"""Reason of trials that are given up because they kill their workers; they are listed one by one."""
 
 
 class Progress:
@@ -84,6 +86,11 @@ class Progress:
         self._done += len(finished)
         self._failed.update(one.reason for one in finished if one.reason)
         self._spent += sum(one.cost_usd for one in finished)
+        for one in finished:
+            if one.reason == QUARANTINED and self._mode != "quiet":
+                self._console.print(
+                    f"quarantined: {one.trial_id}: {CAUSES[QUARANTINED].says}", soft_wrap=True
+                )
         if self._mode != "quiet" and not self._live and self._elapsed > self._next_line:
             self._next_line = self._elapsed + max(PLAIN_EVERY_S, PLAIN_GROWTH * self._elapsed)
             self._print_line()

@@ -72,6 +72,10 @@ class Environment(Protocol):
         """Give everything back; called exactly once, also after a failure."""
 
 
+DOCKER_SLOT = "docker_slot"
+"""Ray's custom resource for a container on a node's docker engine."""
+
+
 class Claiming(Protocol):
     """The optional part of an environment's class: what its trials occupy. An agent that occupies something has a
     method `claims()` of the same meaning.

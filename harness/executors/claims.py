@@ -7,19 +7,24 @@ the claims themselves (`environment_claims`, an agent's `claims()`), or placemen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import floor
+from math import ceil, floor
 
 from harness.config import ExperimentConfig
 from harness.environments import environment_claims
 from harness.errors import ConfigurationError, Problem
+from harness.protocols import DOCKER_SLOT
 from harness.runner import create_agents
 
 Amounts = Mapping[str, float]
+UNNAMED_SLOTS = 16.0
+"""Docker slots of this machine where the configuration says nothing."""
 
 
 def claims_of(config: ExperimentConfig) -> dict[str, float]:
-    """What any trial of the experiment occupies: its environment's claims and the greatest of its agents'."""
+    """What any trial of the experiment occupies: what its environment, sandbox and greediest agent claim."""
     total = dict(environment_claims(config.environment))
+    if config.sandbox.kind == "docker":
+        total[DOCKER_SLOT] = total.get(DOCKER_SLOT, 0) + 1
     agents = [agent.claims() for agent in create_agents(config).values() if hasattr(agent, "claims")]
     for name in {name for claims in agents for name in claims}:
         total[name] = total.get(name, 0) + max(claims.get(name, 0) for claims in agents)
@@ -27,13 +32,23 @@ def claims_of(config: ExperimentConfig) -> dict[str, float]:
 
 
 def offers_of(config: ExperimentConfig) -> dict[str, float]:
-    """What this machine offers of what trials claim: as configured, and once what is not."""
-    return dict.fromkeys(claims_of(config), 1.0) | config.executor.resources
+    """What this machine offers of what trials claim: as configured; else `UNNAMED_SLOTS` containers, and once of
+    everything else."""
+    unnamed = {name: UNNAMED_SLOTS if name == DOCKER_SLOT else 1.0 for name in claims_of(config)}
+    return unnamed | config.executor.resources
 
 
 def fitting(claims: Amounts, offers: Amounts) -> float:
     """How many trials fit at a time; infinite where they claim nothing."""
-    return min((floor(offers.get(name, 0) / amount) for name, amount in claims.items()), default=float("inf"))
+    return min(
+        (floor(offers.get(name, 0) / amount + 1e-9) for name, amount in claims.items()), default=float("inf")
+    )
+
+
+def together(claims: Amounts, lanes: int) -> dict[str, float]:
+    """What so many trials claim, in amounts that Ray takes: multiples of 1/10000, and whole numbers above 1."""
+    amounts = {name: round(amount * lanes, 4) for name, amount in claims.items()}
+    return {name: float(ceil(amount)) if amount > 1 else amount for name, amount in amounts.items()}
 
 
 def local_lanes(config: ExperimentConfig) -> int:

@@ -17,8 +17,8 @@ import ray
 
 from harness.code import package_directories
 from harness.config import ExperimentConfig
-from harness.errors import ConfigurationError, Problem
-from harness.executors.claims import claims_of, fitting, offers_of
+from harness.errors import ConfigurationError, Problem, RunStopped
+from harness.executors.claims import claims_of, fitting, offers_of, together
 
 LEFT_BEHIND = ["__pycache__", "*.pyc", ".git", ".venv", "runs"]
 """What is of no use on other nodes."""
@@ -47,13 +47,18 @@ def session(config: ExperimentConfig) -> Iterator[None]:
 
 
 def connect(config: ExperimentConfig) -> None:
-    """Join the configured cluster, or start a local one. Raises ConfigurationError when there is none to join."""
+    """Join the configured cluster, or start a local one. Raises ConfigurationError when there is none to join,
+    RunStopped when none starts."""
     address = config.executor.address or os.environ.get("RAY_ADDRESS")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if not address:
         environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(import_path())}}
         offers = offers_of(config)
-        ray.init("local", include_dashboard=False, resources=offers, runtime_env=environment, **quiet)
+        try:
+            ray.init("local", include_dashboard=False, resources=offers, runtime_env=environment, **quiet)
+        except Exception as error:  # Ray has no type for "a process of mine did not come up"
+            what = f"Ray did not start here: {error} (executor=local does without)"
+            raise RunStopped("no_worker", what) from error
         return
     try:
         ray.init(address=address, runtime_env=travelling(config), **quiet)
@@ -110,5 +115,5 @@ def slots(config: ExperimentConfig, owed: int) -> list[Slot]:
         share = max(1, ceil(wanted * fit / sum(fits)))
         for number in range(min(share, fit)):
             lanes = min(settings.in_flight, fit // share + (number < fit % share) if fit > share else 1)
-            found.append(Slot(lanes, {name: amount * lanes for name, amount in claims.items()}))
+            found.append(Slot(lanes, together(claims, lanes)))
     return found[: max(1, min(wanted, owed))]

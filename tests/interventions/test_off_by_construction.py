@@ -18,7 +18,7 @@ from harness.environments import environment_factory
 from harness.models.simulated import SimulatedModel, SimulatedModelConfig
 from harness.models.simulated.config import Competence, Propensities
 from harness.records import TrialSpec
-from harness.trace import Event, GuardFired, decode
+from harness.trace import Event, GuardFired, decode, of_type
 from harness.trial import Setting, run_trial
 from interventions.registry import GUARDS, STRUCTURAL, load
 from scenarios.loader import catalogue
@@ -98,6 +98,16 @@ def test_the_property_is_not_empty() -> None:
     }
 
     assert len(fired) >= 7
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_a_placebo_fires_first_at_the_very_call_at_which_its_guard_does(name: str) -> None:
+    def first_call(arm: str, scenario: int, seed: int) -> str | None:
+        fired = of_type(trace_of(FAILING, scenario, seed, arm), GuardFired)
+        return next((event.call_id for event in fired if event.ruling != "allow"), None)
+
+    for scenario, seed in product((2, 30), (0, 1)):
+        assert first_call(name, scenario, seed) == first_call(f"{name}_placebo", scenario, seed)
 
 
 @pytest.mark.parametrize("name", ["verifier_gate", "evidence_citation", "termination_fsm"])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 
+from harness.config import EnvironmentConfig
+from harness.environments.simulated.environment import SimulatedEnvironment
 from harness.models.simulated import SimulatedModel, SimulatedModelConfig
 from harness.protocols import ModelReply, ModelRequest
 
@@ -35,3 +38,11 @@ class SlowModel(SimulatedModel):
         if self._call_s:
             await asyncio.sleep(self._call_s)
         return self.reply(request)
+
+
+class LiveEnvironment(SimulatedEnvironment):
+    """A simulated cluster of which there are only so many."""
+
+    @staticmethod
+    def claims(config: EnvironmentConfig) -> Mapping[str, float]:
+        return {"live_cluster": 1}

@@ -59,7 +59,7 @@ def start(raw: dict[str, Any], point: str = "none", *options: str) -> subprocess
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def ended(child: subprocess.Popen[str], timeout: float = 120) -> Ended:
+def ended(child: subprocess.Popen[str], timeout: float = 400) -> Ended:
     """Wait for a child's end."""
     out, err = child.communicate(timeout=timeout)
     began = Counter(line.removeprefix("began ") for line in out.splitlines() if line.startswith("began "))
@@ -84,7 +84,7 @@ def running(raw: dict[str, Any], records: int, point: str = "none") -> Any:
 
 
 def wait_until(
-    true: Callable[[], bool], child: subprocess.Popen[str] | None = None, timeout: float = 90
+    true: Callable[[], bool], child: subprocess.Popen[str] | None = None, timeout: float = 300
 ) -> None:
     deadline = time.monotonic() + timeout
     while not true():

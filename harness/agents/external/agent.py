@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from harness.agents.external.desk import Desk
 from harness.agents.external.process import INSIDE, Program
 from harness.agents.external.server import serve_http, serve_streams
 from harness.errors import AgentError
+from harness.protocols import DOCKER_SLOT
 from harness.sandbox.engine import Image, find_image
 from harness.sandbox.staging import write
 from harness.session import Session
@@ -48,6 +49,10 @@ class ExternalAgent:
         files = [Path(argument) for argument in self._config.argv if os.sep in argument]
         content = b"".join(path.read_bytes() for path in files if path.is_file())
         return hashlib.sha256(content).hexdigest()[:16]
+
+    def claims(self) -> Mapping[str, float]:
+        """A container of its own, where it runs from an image."""
+        return {DOCKER_SLOT: 1} if self._config.image else {}
 
     @cached_property
     def _image(self) -> Image | None:
