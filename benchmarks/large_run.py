@@ -11,6 +11,7 @@ the rest.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import resource
 import signal
@@ -25,8 +26,11 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.finished import Finished
+from harness.config import ExperimentConfig, parse_config
+from harness.experiment import build_plan
+from harness.finished import Finished, seal
 from harness.records import Plan, TrialSpec
+from harness.runner import TrialRunner
 from harness.store import RunDirectory
 
 BATCH = 100
@@ -40,47 +44,32 @@ def batches(items: Sequence[T]) -> Iterator[list[T]]:
         yield piece
 
 
-def measured_trial() -> tuple[Plan, Finished]:
-    """The plan of one small trial, and what it left."""
-    import asyncio
-
-    from harness.config import parse_config
-    from harness.experiment import build_plan
-    from harness.finished import seal
-    from harness.runner import TrialRunner
-
+def planned(count: int) -> tuple[ExperimentConfig, Plan]:
+    """An experiment of so many trials of one scenario."""
     config = parse_config(
         {
             "name": "large",
             "question": "What does bookkeeping cost?",
             "scenario": [2],
-            "repeats": 1,
+            "repeats": count,
             "arms": {"baseline": []},
             "models": {"sim": {"kind": "simulated"}},
             "agents": {"react": {"kind": "react"}},
         }
     )
-    plan = build_plan(config)
+    return config, build_plan(config)
+
+
+def played(config: ExperimentConfig, spec: TrialSpec) -> Finished:
+    """What one trial leaves."""
 
     async def run() -> Finished:
         runner = TrialRunner(config)
-        sealed = seal(*await runner.run(plan.trials[0]))
+        sealed = seal(*await runner.run(spec))
         await runner.close()
         return sealed
 
-    return plan, asyncio.run(run())
-
-
-def enlarged(plan: Plan, count: int) -> Plan:
-    """The plan with so many repeats."""
-    (first,) = plan.trials
-    trials = (first.model_copy(update={"trial_id": name_of(n), "repeat": n}) for n in range(count))
-    return plan.model_copy(update={"trials": tuple(trials), "digest": f"large-{count}"})
-
-
-def name_of(number: int) -> str:
-    """Trial id."""
-    return f"2.sim.react.baseline.r{number}"
+    return asyncio.run(run())
 
 
 def renamed(sealed: Finished, spec: TrialSpec) -> Finished:
@@ -92,8 +81,10 @@ def renamed(sealed: Finished, spec: TrialSpec) -> Finished:
 
 def drive(run_dir: Path, count: int, until: int) -> None:
     """What the driver of `count` trials does up to the trial `until`, where it is killed."""
-    small, sealed = measured_trial()
-    plan = enlarged(small, count)
+    wall, began = time.perf_counter(), time.process_time()
+    config, plan = planned(count)
+    say("plan", time.process_time() - began, f"{time.perf_counter() - wall:.1f} s wall")
+    sealed = played(config, plan.trials[0])
     wall, began = time.perf_counter(), time.process_time()
     run = RunDirectory(run_dir)
     run.open_for_writing(plan)

@@ -150,7 +150,9 @@ def start(ray: bool = False) -> None:
     """From the command to its first effect."""
     report("python -m harness --help (wall, best of 5)", min(timed(["--help"]) for _ in range(5)), "s", 0.5)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    report("first durable trial, executor=local (best of 3)", min(first_trial("local") for _ in range(3)), "s", 2)
+    report(
+        "first durable trial, executor=local (best of 3)", min(first_trial("local") for _ in range(3)), "s", 2
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     report("CPU until then (mean of 3)", cpu / 3, "s", 2)

@@ -31,12 +31,20 @@ from harness.trace import Event
 
 T = TypeVar("T")
 SEGMENT_BYTES = 64 * 1024 * 1024
+TAIL_BYTES = 64 * 1024
+"""How much of a file's end is looked at in one go."""
 
 
 class SpecLine(msgspec.Struct):
     """The part of a stored spec that says which trial it was."""
 
     trial_id: str
+
+
+class PlanFile(msgspec.Struct):
+    """The part of the plan's file that tells it from others."""
+
+    digest: str
 
 
 class RecordLine(msgspec.Struct):
@@ -76,6 +84,13 @@ class RunDirectory:
             raise ConfigurationError(Problem(str(self.path), "no run is stored here", hint)) from None
         except ValidationError as error:
             raise ConfigurationError(Problem(str(self.plan_file), f"not a readable plan: {error}")) from None
+
+    def _frozen_digest(self) -> str:
+        """The frozen plan's, read without building its trials; empty where it is not readable."""
+        try:
+            return msgspec.json.decode(self.plan_file.read_bytes(), type=PlanFile).digest
+        except msgspec.MsgspecError:
+            return ""
 
     def records(self) -> list[TrialRecord]:
         """All finished trials. A torn last line is left out; any other bad line is an error with its number."""
@@ -128,7 +143,8 @@ class RunDirectory:
             raise ConfigurationError(Problem(f"run_dir={self.path}", f"cannot be written: {error}")) from None
         try:
             if self.plan_file.exists():
-                refuse_changes(self.read_plan(), plan, self.path)
+                if self._frozen_digest() != plan.digest:
+                    refuse_changes(self.read_plan(), plan, self.path)
             else:
                 write_atomically(self.plan_file, plan.model_dump_json(indent=1).encode())
             cut_torn_line(self.records_file)
@@ -193,8 +209,6 @@ class RunDirectory:
 
 def refuse_changes(frozen: Plan, wanted: Plan, path: Path) -> None:
     """Raise ConfigurationError listing every difference between the frozen plan and the wanted one."""
-    if frozen.digest == wanted.digest:
-        return
     differences = [
         Problem(f"run_dir={path}", "holds a run with another plan; it was not touched", "use a new run_dir")
     ]
@@ -242,10 +256,16 @@ def cut_torn_line(path: Path) -> None:
     """Drop what a killed process left half written at the end of a file."""
     if not path.exists():
         return
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        with open(path, "r+b") as lines:
+    with open(path, "r+b") as lines:
+        end = whole = lines.seek(0, os.SEEK_END)
+        while whole > 0:
+            begin = max(0, whole - TAIL_BYTES)
+            lines.seek(begin)
+            newline = lines.read(whole - begin).rfind(b"\n")
+            whole = begin + newline + 1
+            if newline >= 0:
+                break
+        if whole < end:
             lines.truncate(whole)
             sync(lines)
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import ConfigurationError
 from harness.records import Plan, TrialRecord, TrialSpec
-from harness.store import RunDirectory
+from harness.store import RunDirectory, cut_torn_line
 from harness.trace import UserMessage, encode
 
 
@@ -64,6 +64,16 @@ def test_a_torn_last_line_is_owed_again(run: RunDirectory) -> None:
     again.append([record(1)])
     again.close()
     assert [one.spec.trial_id for one in again.records()] == ["t0", "t1"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 10, 70_000, 200_000])
+@pytest.mark.parametrize("torn", [0, 1, 65_535, 65_536, 150_000])
+def test_what_is_cut_off_ends_at_the_last_whole_line(size: int, torn: int, tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    whole = b"x" * size + b"\n" if size else b""
+    file.write_bytes(whole + b"y" * torn)
+    cut_torn_line(file)
+    assert file.read_bytes() == whole
 
 
 def test_a_broken_line_in_the_middle_is_an_error_with_its_number(run: RunDirectory) -> None:

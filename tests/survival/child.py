@@ -31,12 +31,11 @@ from harness.trial import TrialOutput
 
 
 def die() -> None:
-    sys.stdout.flush()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def began(trial_id: str) -> None:
-    sys.stdout.write(f"began {trial_id}\n")
+    print(f"began {trial_id}", flush=True)
 
 
 def print_local_executions() -> None:

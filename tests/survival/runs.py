@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,15 +72,20 @@ def give(raw: dict[str, Any], point: str = "none", *options: str) -> Ended:
 
 
 @contextmanager
-def running(raw: dict[str, Any], records: int, point: str = "none") -> Any:
-    """A child that has finished so many trials; killed afterwards if it still runs."""
-    child = start(raw, point)
+def running(raw: dict[str, Any], records: int = 0, workers: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """A child that has finished so many trials and has so many processes at work; killed afterwards."""
+    child = start(raw)
     try:
-        wait_until(lambda: len(kept(raw)) >= records, child)
+        wait_until(lambda: len(kept(raw)) >= records and len(at_work(raw)) >= workers, child)
         yield child
     finally:
         child.kill()
         child.wait()
+
+
+def at_work(raw: dict[str, Any]) -> set[str]:
+    """Ids of the processes that have written to the journal."""
+    return {path.name.partition("-")[0] for path in (Path(raw["run_dir"]) / "journal").glob("*.jsonl")}
 
 
 def wait_until(

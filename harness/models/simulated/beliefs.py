@@ -103,8 +103,7 @@ def is_about(call: Call, entity: str) -> bool:
     """A successful read whose arguments name the entity and whose result shows it."""
     if not call.ok or call.name in ("submit", "wait") or call.changes:
         return False
-    name = entity.rsplit("/", 1)[-1]
-    values = {value for value in call.args.values() if isinstance(value, str)}
+    name, values = entity.rsplit("/", 1)[-1], call.args.values()
     return (name in values or entity in values) and name in call.content
 
 
@@ -149,6 +148,8 @@ def form_beliefs(transcript: Transcript, temper: Temper) -> Beliefs:
 def _lapsed(transcript: Transcript, temper: Temper) -> set[int]:
     """The latest few calls before each lapse of memory up to now."""
     lost: set[int] = set()
+    if temper.config.propensities.lose_history <= 0:
+        return lost
     for turn in range(FIRST_LAPSE, transcript.turn + 1):
         if temper.gives_in("lose_history", turn, turn):
             lost.update(call.index for call in transcript.calls if turn - LAPSE_TURNS <= call.turn < turn)

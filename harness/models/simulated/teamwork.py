@@ -54,8 +54,7 @@ def hear(beliefs: Beliefs) -> None:
 
 def passed_on(step: Step, tools: Sequence[ToolSchema], beliefs: Beliefs) -> Step:
     """The step itself; or, where it would end the incident and somebody else is to go on, passing the work on."""
-    passing = next(filter(None, map(passing_of, tools)), None)
-    if step.name != "submit" or passing is None:
+    if step.name != "submit" or (passing := next(filter(None, map(passing_of, tools)), None)) is None:
         return step
     names = frozenset(tool.name for tool in tools)
     option = next(iter(_preferred(passing.options, _wishes(beliefs, names))), "")
