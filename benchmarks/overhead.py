@@ -5,6 +5,7 @@
     python benchmarks/overhead.py start --ray         # also the first trial with executor=ray
 
     memory    resident memory per trial in flight, 20 turns of 1 KB into it            bar: 0.3 MB
+    growth    CPU per turn as trials get longer and more of them are in flight         it should stay flat
     latency   1,000 trials of 20 turns, 0.5 s per model call, 200 in flight: wall/ideal   bar: 1.15
     driver    finished trials per second that one driver makes durable                 bar: 1,000
     start     seconds to `--help`, and from the command to the first durable trial     bars: 0.5; 2 (local), 8 (Ray)
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loop_workload import ScriptedModel, any_scenario, setting_of, spec_of
@@ -35,7 +37,7 @@ from harness.finished import seal
 from harness.journal import DIRECTORY, Journal
 from harness.protocols import ModelReply, ModelRequest
 from harness.store import RunDirectory
-from harness.trial import run_trial
+from harness.trial import Setting, run_trial
 
 TURNS = 20
 
@@ -75,7 +77,6 @@ class HeldModel(ScriptedModel):
 
 def memory(trials: int = 1000) -> None:
     """Trials that have 20 turns behind them and wait for the model, with the journal open."""
-    from dataclasses import replace
 
     async def measure(directory: Path) -> float:
         setting = setting_of(any_scenario(), TURNS, journal=Journal(directory / DIRECTORY))
@@ -117,6 +118,32 @@ def latency(trials: int = 1000, in_flight: int = 200, seconds: float = 0.5) -> N
     what = f"{trials} trials x {TURNS} turns x {seconds} s, {in_flight} in flight: wall / ideal"
     report(what, wall / ideal, "", 1.15)
     sys.stdout.write(f"    {wall:.1f} s against {ideal:.1f} s; {cpu:.1f} s CPU of this process so far\n")
+
+
+def growth() -> None:
+    """CPU milliseconds per turn of the loop, journal included, for other lengths and numbers in flight."""
+
+    async def measure(trials: int, turns: int, in_flight: int, directory: Path) -> float:
+        journal = Journal(directory / DIRECTORY)
+        setting, numbers = setting_of(any_scenario(), turns, journal=journal), iter(range(trials))
+
+        async def lane() -> None:
+            for number in numbers:
+                await run_trial(spec_of(number), setting)
+                journal.release([spec_of(number).trial_id])
+
+        await lane_of_one(setting)
+        began = time.process_time()
+        await asyncio.gather(*(lane() for _ in range(in_flight)))
+        return 1000 * (time.process_time() - began) / trials / turns
+
+    async def lane_of_one(setting: Setting) -> None:
+        await run_trial(spec_of(-1), replace(setting, journal=None))
+
+    for trials, turns, in_flight in ((200, 5, 50), (50, 20, 50), (17, 60, 17), (50, 20, 1), (500, 20, 500)):
+        with tempfile.TemporaryDirectory() as directory:
+            cost = asyncio.run(measure(trials, turns, in_flight, Path(directory)))
+        sys.stdout.write(f"{turns:4} turns per trial, {in_flight:4} in flight: {cost:.3f} ms CPU per turn\n")
 
 
 def driver(trials: int = 20_000, batch: int = 50) -> None:
@@ -206,6 +233,7 @@ def main() -> None:
 
 FIGURES: dict[str, Callable[[], None]] = {
     "memory": memory,
+    "growth": growth,
     "driver": driver,
     "start": start,
     "latency": latency,

@@ -24,6 +24,8 @@ Run an experiment (Hydra: any configuration key can be overridden, -m sweeps, --
   python -m harness plan +experiment=verifier_gate                     dry run: cost, time, detectable effect
   python -m harness plan --json +experiment=verifier_gate pilot=RUN planning.effect=0.15
 
+  python -m harness doctor [--json] [overrides]                        what works here of what such a run needs
+
 Verbs:
   python -m harness scenarios list | show ID | validate [ID...]        the catalogue
   python -m harness scenarios import CHECKOUT | lint [PATH...]         ITBench's own files, and their defects
@@ -66,6 +68,10 @@ def run(argv: list[str]) -> int:
             as_json = "--json" in argv
             overrides = [argument for argument in argv[1:] if argument != "--json"]
             return hydra_application(overrides, lambda composed: dry_run(composed, as_json))
+        if argv[0] == "doctor":
+            as_json = "--json" in argv
+            overrides = [argument for argument in argv[1:] if argument != "--json"]
+            return hydra_application(overrides, lambda composed: examination(composed, as_json))
         return hydra_application(argv, experiment)
     except HarnessError as error:
         return complain(error)
@@ -112,6 +118,21 @@ def dry_run(composed: dict[str, Any], as_json: bool) -> int:
     else:
         print_plan(found)
     return 0
+
+
+def examination(composed: dict[str, Any], as_json: bool) -> int:
+    """Say what works here of what this configuration needs; 1 when something does not."""
+    from harness import doctor
+    from harness.config import parse_config
+    from harness.doctor import findings
+
+    config = parse_config(composed | {"name": composed.get("name") or "doctor"})
+    found = list(doctor.examine(config))
+    if as_json:
+        sys.stdout.write(findings.as_json(found) + "\n")
+    else:
+        findings.print_table(found)
+    return findings.exit_code(found)
 
 
 def experiment(composed: dict[str, Any]) -> int:

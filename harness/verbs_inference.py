@@ -40,6 +40,9 @@ def fork(
     repeats: Annotated[int, typer.Option(min=1, help="Continuations per arm.")] = 5,
     same_seed: Annotated[bool, typer.Option(help="Ask the model with the stored trial's seed.")] = False,
     run_dir: Annotated[Path | None, typer.Option(help="Where forks go; the same directory resumes.")] = None,
+    root: Annotated[
+        str | None, typer.Option(help="Of recorded incidents: directory of Scenario-N folders.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
 ) -> int:
     """Continue a stored trial from an event, under an arm and as an unmodified re-roll."""
@@ -58,6 +61,7 @@ def fork(
         "arms": arms,
         "repeats": 1 if same_seed else repeats,
         "fork": settings,
+        "environment": {**stored["environment"], "root": root},
         "executor": {"kind": executor},
         "run_dir": str(where),
     }

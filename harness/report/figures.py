@@ -167,7 +167,7 @@ def _room_for_labels(points: Sequence[Point]) -> tuple[float, float]:
     """Limits along x with which every label ends inside the axes."""
     least, most = min(point.x for point in points), max(point.x for point in points)
     margin = (most - least) * 0.08 or max(abs(most) * 0.2, 1.0)
-    names = [LETTER * len(_shortened(point.label)) + 0.15 for point in points if point.x == least]
+    names = [LETTER * len(_shortened(point.label)) + 0.3 for point in points if point.x == least]
     low = least - (most - least + margin) * max(names) / ACROSS - margin
     high = most + margin
     for point in points:

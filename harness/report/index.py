@@ -17,7 +17,7 @@ from harness.report.matrix import MARKS, natural, outcome
 from harness.statistics.frames import combine_sources
 
 OUTCOMES = list(MARKS)
-CLEARED, REMOVED, DAMAGED = 1, 2, 4
+CLEARED, REMOVED, DAMAGED, UNDECIDED = 1, 2, 4, 8
 """Bits of a verdict."""
 
 
@@ -65,7 +65,7 @@ class TrialIndex:
                 OUTCOMES.index(outcome(record)),
                 round(record.score.recall, 4) if record.score else None,
                 round(record.score.precision, 4) if record.score else None,
-                verdict_bits(record.verdict),
+                verdict_bits(record.verdict, record.can_act),
                 [mode[slug] for slug, present in combine_sources(record.labels).items() if present],
                 record.tool_calls,
                 record.denied_calls,
@@ -122,10 +122,10 @@ def numbers_of(plan: Plan) -> dict[str, int]:
     return {spec.trial_id: place for place, spec in enumerate(plan.trials)}
 
 
-def verdict_bits(verdict: Verdict | None) -> int | None:
-    """CLEARED, REMOVED and DAMAGED added up; None without a verdict."""
+def verdict_bits(verdict: Verdict | None, can_act: bool) -> int | None:
+    """CLEARED, REMOVED and DAMAGED added up; UNDECIDED without a verdict, None where there cannot be one."""
     if verdict is None:
-        return None
+        return UNDECIDED if can_act else None
     return (
         CLEARED * verdict.symptom_cleared
         + REMOVED * verdict.cause_removed

@@ -70,6 +70,11 @@ class Sandbox:
         """Folder that the container sees, read-only, as /evidence."""
         self._pool, self._place = pool, place
 
+    @property
+    def container(self) -> str:
+        """Id of the container that it is now."""
+        return self._place.container.id
+
     async def run(self, argv: Sequence[str]) -> Ran:
         """Run a command within the limits. Raises InfrastructureError when the engine fails."""
         return await self._pool.blocking(partial(self._place.run, argv))
@@ -95,17 +100,21 @@ class SandboxPool:
             self._ready.append(self._start())
         return Sandbox(self, await waiting)
 
+    async def settled(self) -> None:
+        """Wait until all that shall stand ready does."""
+        await asyncio.gather(*self._ready, return_exceptions=True)
+
     async def blocking(self, work: Callable[[], T]) -> T:
         """Work that waits for the engine, in a thread of the pool's own: others' threads stay free."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def close(self) -> None:
         """Remove what stands ready."""
-        places = await asyncio.gather(*self._ready, return_exceptions=True)
+        await self.settled()
+        places = [each.result() for each in self._ready if each.exception() is None]
         self._ready.clear()
         for place in places:
-            if isinstance(place, Place):
-                await self.blocking(place.close)
+            await self.blocking(place.close)
         self._threads.shutdown()
 
     def _start(self) -> asyncio.Future[Place]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -13,7 +14,10 @@ import msgspec
 import pytest
 
 from harness.errors import ConfigurationError, RunStopped
+from harness.executors.supply import Job
+from harness.executors.worker import Worker
 from harness.experiment import build_plan, run_owed
+from harness.finished import Finished
 from harness.journal import DIRECTORY, Journal, left_behind, read
 from harness.store import RunDirectory
 from harness.trace import AssistantMessage, Event, ModelCall, TraceWriter, decode, of_type
@@ -22,6 +26,8 @@ from tests.experiment.composed import composed
 KILLED_AT = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from harness.executors.supply import Job
+from harness.executors.worker import Worker
 from harness.experiment import build_plan, run_owed
 from harness.journal import Journal
 from harness.trace import AssistantMessage, TraceWriter
@@ -129,6 +135,25 @@ def test_files_go_once_their_trials_are_stored_and_number_stays_bounded(tmp_path
     assert most <= 2
     journal.close()
     assert not list((tmp_path / DIRECTORY).iterdir())
+
+
+def test_a_worker_keeps_its_journal_until_the_driver_calls_again(tmp_path: Path) -> None:
+    config = composed("+experiment=smoke", f"run_dir={tmp_path}", "scenario=[16]")
+    jobs = [Job(spec) for spec in build_plan(config).trials]
+
+    async def work() -> None:
+        worker = Worker(config, len(jobs), {})
+        await worker.hello()
+        delivered = msgspec.msgpack.decode(await worker.exchange(jobs), type=list[Finished])
+        (path,) = (tmp_path / DIRECTORY).iterdir()
+        assert {one.trial_id for one in read(path)} >= {one.trial_id for one in delivered}
+        while len(delivered) < len(jobs):
+            delivered += msgspec.msgpack.decode(await worker.exchange([]), type=list[Finished])
+        assert path.exists()
+        await worker.close()
+        assert not path.exists()
+
+    asyncio.run(work())
 
 
 def test_nobody_takes_a_file_from_a_process_that_lives(tmp_path: Path) -> None:

@@ -89,11 +89,15 @@ def test_the_list_of_trials_holds_what_a_link_asks_for() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "bits"),
-    [(None, None), ((True, True, False), 3), ((False, True, True), 6), ((False, False, False), 0)],
+    [(None, 8), ((True, True, False), 3), ((False, True, True), 6), ((False, False, False), 0)],
 )
-def test_verdicts_are_three_bits(verdict: tuple[bool, bool, bool] | None, bits: int | None) -> None:
+def test_verdicts_are_three_bits(verdict: tuple[bool, bool, bool] | None, bits: int) -> None:
     names = ("symptom_cleared", "cause_removed", "collateral_damage")
-    assert verdict_bits(Verdict(**dict(zip(names, verdict, strict=True))) if verdict else None) == bits
+    assert verdict_bits(Verdict(**dict(zip(names, verdict, strict=True))) if verdict else None, True) == bits
+
+
+def test_recorded_incidents_have_no_verdict_and_lack_none() -> None:
+    assert verdict_bits(None, can_act=False) is None
 
 
 def test_numbers_of_trials_are_places_in_the_plan() -> None:

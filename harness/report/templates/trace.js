@@ -97,7 +97,7 @@ function trialPage(trial, { record, events }) {
 function facts(trial, record) {
   const { verdict, score, usage } = record;
   const asked = [];
-  const add = (title, ...content) => asked.push(make("div", {}, make("dt", {}, title), make("dd", {}, ...content.flat().filter(Boolean))));
+  const add = (title, ...content) => asked.push(make("div", {}, make("dt", {}, title), make("dd", {}, content)));
   add("Outcome", mark(trial), record.reason ? make("small", {}, `${record.reason}${record.detail ? `: ${record.detail}` : ""}`) : null);
   if (score) add("Diagnosis", `recall ${decimals(score.recall)}, precision ${decimals(score.precision)}`, make("small", {}, `strict recall ${decimals(score.recall_strict)}, mutation recall ${decimals(score.mutation_recall)}`));
   add("Verdict", ...(verdict ? verdictList(verdict) : [record.can_act ? "none was reached" : "none: recorded incidents cannot be remediated"]));
@@ -110,13 +110,22 @@ function facts(trial, record) {
 }
 
 function verdictList(verdict) {
-  const line = (good, says, rest) => make("div", { class: good ? "good" : "bad" }, `${good ? "✓" : "✗"} ${says}`, rest ? make("small", {}, rest) : null);
+  const line = (good, says, rest) => make("div", { class: good ? "good" : "bad" }, `${good ? "✓" : "✗"} ${says}`, few(rest));
   return [
     line(verdict.symptom_cleared, verdict.symptom_cleared ? "symptom cleared" : "symptom not cleared",
-      verdict.remaining_alerts.join(", ") || (verdict.settled_after_s ? `${clock(verdict.settled_after_s)} min after the agent ended` : "")),
-    line(verdict.cause_removed, verdict.cause_removed ? "cause removed" : "cause not removed", verdict.remaining_causes.join(", ")),
-    line(!verdict.collateral_damage, verdict.collateral_damage ? "collateral damage" : "no collateral damage", verdict.damage.join(", ")),
+      verdict.symptom_cleared && verdict.settled_after_s ? [`${clock(verdict.settled_after_s)} min after the agent ended`] : verdict.remaining_alerts),
+    line(verdict.cause_removed, verdict.cause_removed ? "cause removed" : "cause not removed", verdict.remaining_causes),
+    line(!verdict.collateral_damage, verdict.collateral_damage ? "collateral damage" : "no collateral damage", verdict.damage),
   ];
+}
+
+/** A few things one below the other; more of them folded. */
+function few(things) {
+  return folded(things.map((thing) => make("small", {}, thing)));
+}
+
+function folded(lines) {
+  return lines.length <= 3 ? lines : [lines[0], make("details", {}, make("summary", {}, `and ${lines.length - 1} more`), lines.slice(1))];
 }
 
 function scrolling(label, content) {
@@ -144,9 +153,9 @@ function labelTable(trial, record) {
   const shown = record.labels.filter((label) => label.present === "present" || label.present === "cannot_tell");
   if (!shown.length) return make("p", {}, record.labels.length ? `None of ${record.labels.length} labels says that a mode is present.` : "This trial was not classified.");
   const source = (label) => [label.source, label.basis === "proposes" ? "a proposal that does not count" : "", label.repaired ? "repaired before the last answer" : ""].filter(Boolean).join(", ");
-  const evidence = (label) => label.spans.map((span) => make("div", {},
+  const evidence = (label) => folded(label.spans.map((span) => make("div", {},
     span.events.map((number) => [make("a", { href: `#trial-${trial.number}.event-${number}`, "aria-label": `${label.slug}, event ${number}` }, `event ${number}`), " "]),
-    span.quote ? make("q", {}, span.quote) : null));
+    span.quote ? make("q", {}, span.quote) : null)));
   return plainTable("Labels, the events that show them, and who says so", ["mode", "present", "evidence", "source", "note"],
     shown.map((label) => [label.slug, label.present.replace("_", " "), evidence(label), source(label), label.note]));
 }

@@ -10,7 +10,8 @@ const trials = data.trials.map(
 const trialByNumber = new Map(trials.map((trial) => [trial.number, trial]));
 const EXCLUDED = data.outcomes.findIndex(([name]) => name === "excluded");
 const FULL = data.outcomes.findIndex(([name]) => name === "full");
-const CLEARED = 1, REMOVED = 2, DAMAGED = 4;
+const FAILED = data.outcomes.findIndex(([name]) => name === "failed");
+const CLEARED = 1, REMOVED = 2, DAMAGED = 4, UNDECIDED = 8;
 const state = { sort: "number", falling: false };
 
 function systemName(system) {
@@ -18,8 +19,10 @@ function systemName(system) {
   return `${model}${simulated ? " (simulated)" : ""}, ${agent}`;
 }
 
+/** As it counts: a failed trial has not remediated; null where nothing could be, or the trial is excluded. */
 function isRemediated(trial) {
-  return trial.verdict === null ? null : trial.verdict === (CLEARED | REMOVED);
+  if (trial.verdict === null || trial.outcome === EXCLUDED) return null;
+  return trial.outcome !== FAILED && trial.verdict === (CLEARED | REMOVED);
 }
 
 // --- which trials ------------------------------------------------------------------------------------
@@ -80,7 +83,8 @@ function mark(trial) {
 
 function verdictText(trial) {
   if (trial.verdict === null) return "–";
-  if (isRemediated(trial)) return "remediated";
+  if (trial.verdict & UNDECIDED) return "none reached";
+  if (trial.verdict === (CLEARED | REMOVED)) return "all clear";
   const parts = [];
   if (!(trial.verdict & CLEARED)) parts.push("alerts fire");
   if (!(trial.verdict & REMOVED)) parts.push("cause remains");
@@ -161,8 +165,7 @@ function counts(rows, pair) {
     return [`${grouped(rows.length)} pairs of trials in ${scenarios} scenarios. ${data.arms[pair[0]]} − ${data.arms[pair[1]]}, `
       + `averaged over scenarios: recall ${signed(overScenarios(rows, difference))}. Recall 1: ${gained} gained, ${lost} lost.`];
   }
-  const remediated = overScenarios(rows, (trial) => trial.outcome === EXCLUDED ? null : isRemediated(trial) === null
-    ? (data.reasons[trial.reason] ? 0 : null) : Number(isRemediated(trial)));
+  const remediated = overScenarios(rows, (trial) => isRemediated(trial) === null ? null : Number(isRemediated(trial)));
   return [`${grouped(rows.length)} of ${grouped(trials.length)} trials in ${scenarios} scenarios. Averaged over scenarios: `
     + `recall ${decimals(overScenarios(rows, counted))}, remediated ${decimals(remediated)}.`];
 }
