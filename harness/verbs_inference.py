@@ -75,6 +75,8 @@ def print_forks(config: ExperimentConfig) -> int:
 
     outcome = run_forks(config)
     typer.echo(page(outcome.results), nl=False)
+    for why in outcome.postponed:
+        typer.echo(f"left owed: {why}; the same command goes on", err=True)
     typer.echo(f"report: {outcome.run_dir / 'forks.md'}", err=True)
     return 1 if outcome.unaccounted else 0
 
