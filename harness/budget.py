@@ -1,7 +1,7 @@
 """Hard limits of one trial, enforced outside the model.
 
-Owns: the limits, what was used, and which reason code a limit ends a trial with. Does not own: the money
-budget of a whole experiment (executors' broker).
+Owns: the limits, what was used, and which reason code a limit ends a trial with. Does not own: the money of a whole
+experiment, or that no call is made which could pass a limit on money (`harness/broker`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class BudgetConfig(BaseModel):
     seconds: float | None = Field(default=3600, gt=0)
     """Seconds on the environment's clock from the agent's start."""
     usd: float | None = Field(default=None, gt=0)
-    """Money for the models of this trial."""
+    """Money for the models of this trial, all attempts together."""
+    call_usd: float | None = Field(default=None, gt=0)
+    """Most that one model call may cost in the worst case."""
 
 
 @dataclass

@@ -153,6 +153,8 @@ def experiment(composed: dict[str, Any]) -> int:
     from harness.report import print_contrasts  # pandas and matplotlib: not before trials have run
 
     print_contrasts(outcome.results)
+    for why in outcome.postponed:
+        sys.stderr.write(f"left owed: {why}; the same command goes on\n")
     sys.stderr.write(f"report: {outcome.run_dir / 'report.html'}\n")
     for what in outcome.left:
         sys.stderr.write(f"left on the cluster: {what}\n")

@@ -2,7 +2,7 @@
 
 Owns: the protocol, object references, its three errors, and the multi-step operations that kubectl performs
 on the client side (scale, rollout restart, rollout undo, wait). Does not own: any implementation; see
-`harness/environments/simulated` and `harness/environments/kubernetes.py`.
+`harness/environments/simulated` and `harness/environments/kubernetes`.
 
 Objects are plain dictionaries in the API server's JSON form (`apiVersion`, `kind`, `metadata`, `spec`, ...).
 Methods are synchronous; an environment whose calls block runs them in a thread.

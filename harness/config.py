@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.broker.config import SharedLimits
 from harness.budget import BudgetConfig
 from harness.context import ContextConfig
 from harness.errors import ConfigurationError, Problem
@@ -179,7 +181,7 @@ class ClosedLoopConfig(Config):
     """Money after which no further step of the search begins."""
 
 
-class ExperimentConfig(Config):
+class ExperimentConfig(SharedLimits):
     """One experiment: models x agents x arms x scenarios x repeats."""
 
     name: str
@@ -226,6 +228,10 @@ class ExperimentConfig(Config):
     max_attempts: int = Field(default=2, ge=1)
     """Attempts per trial for infrastructure causes."""
     executor: ExecutorConfig = ExecutorConfig()
+    judge: dict[str, Any] = Field(default_factory=lambda: {"kind": "none"})
+    """The model that settles what detectors propose, once trials have run; `kind: none` for no judge."""
+    judging: dict[str, Any] = Field(default_factory=dict)
+    """How it is asked (`harness/mast/judge/config.py`)."""
     progress: Literal["auto", "plain", "quiet"] = "auto"
     """What standard error shows while trials run: a live table on a terminal, plain lines, or nothing."""
     run_dir: str | None = None
@@ -254,11 +260,24 @@ class ExperimentConfig(Config):
         others = tuple((arm, self.reference_arm) for arm in self.arms if arm != self.reference_arm)
         return self.contrasts or others
 
+    @property
+    def judged(self) -> bool:
+        """Whether a judge was chosen."""
+        return str(self.judge.get("kind", "none")) != "none"
+
+    @property
+    def directory(self) -> Path:
+        """The configured directory, or one named after the experiment and its configuration's hash."""
+        return Path(self.run_dir or f"runs/{self.name}-{self.digest()[:8]}")
+
     def scientific(self) -> dict[str, Any]:
         """The part that determines results: everything but where and how it runs."""
         hidden: Any = {
             "executor": True,
             "run_dir": True,
+            **dict.fromkeys(SharedLimits.model_fields, True),
+            "judge": True,
+            "judging": True,
             "progress": True,
             "planning": True,
             "pilot": True,

@@ -18,6 +18,7 @@ from harness.config import ExperimentConfig
 from harness.environments import environment_session, select_scenarios, source_digests
 from harness.errors import CAUSES, ConfigurationError, Problem
 from harness.executors import create_executor, executor_session
+from harness.executors.postponed import tell
 from harness.finished import Finished
 from harness.interrupt import stop_on_signals
 from harness.plugins import added_by
@@ -32,13 +33,24 @@ from interventions.registry import Intervention
 from scenarios.schema import Scenario
 
 
+class Judging(NamedTuple):
+    """What the judge leaves."""
+
+    owed: int = 0
+    """Traces that still have to be judged."""
+    postponed: Sequence[str] = ()
+    """Why."""
+
+
 class Outcome(NamedTuple):
     """What a finished command leaves."""
 
     run_dir: Path
     results: Mapping[str, Any]
     unaccounted: int
-    """Trials that are owed or were excluded for infrastructure reasons."""
+    """Trials that are owed or were excluded for infrastructure reasons, and traces that are owed to the judge."""
+    postponed: Sequence[str] = ()
+    """Why trials could not go on in this run."""
     left: Sequence[str] = ()
     """What the run could not remove from a live cluster."""
 
@@ -47,11 +59,12 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     """Plan, run what is owed, classify, analyse and report. Raises ConfigurationError before anything runs."""
     plan = build_plan(config)
     preflight(config)
-    run = RunDirectory(run_dir(config))
+    run = RunDirectory(config.directory)
     run.open_for_writing(plan)
     try:
         with swept(config), environment_session(config) as live:
-            run_owed(live.config, plan, run, stopping_rule(config, plan))
+            postponed = run_owed(live.config, plan, run, stopping_rule(config, plan))
+        judged = judge(config, run)
         from harness.report import write_reports  # pandas and matplotlib: not before trials have run
 
         records = run.records()
@@ -59,7 +72,17 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
     finally:
         run.close()
     excluded = sum(record.status == "excluded" for record in records)
-    return Outcome(run.path, results, results["denominators"]["owed"] + excluded, tuple(live.left))
+    unaccounted = results["denominators"]["owed"] + excluded + judged.owed
+    return Outcome(run.path, results, unaccounted, [*postponed, *judged.postponed], tuple(live.left))
+
+
+def judge(config: ExperimentConfig, run: RunDirectory) -> Judging:
+    """Have the judge settle what detectors only proposed, where one was chosen."""
+    if not config.judged:
+        return Judging()
+    from harness.judging import judge_owed  # not where nobody chose a judge
+
+    return judge_owed(config, run, tell)
 
 
 Due = Callable[[Sequence[TrialRecord]], Sequence[TrialSpec]]
@@ -75,8 +98,11 @@ def stopping_rule(config: ExperimentConfig, plan: Plan) -> Due | None:
     return due_of(plan)
 
 
-def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due | None = None) -> None:
-    """Run every planned trial that has no durable record yet; with `due`, in batches, until none is wanted."""
+def run_owed(
+    config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due | None = None
+) -> Sequence[str]:
+    """Run every planned trial that has no durable record yet; with `due`, in batches, until none is wanted.
+    Returns why trials could not go on in this run, if any could not."""
     config = config.model_copy(update={"run_dir": str(run.path.resolve())})
     with ExitStack() as session:
         take_over(run)
@@ -86,14 +112,14 @@ def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due |
             finished, wanted = (run.finished(), plan.trials) if due is None else asked_for(run, due)
             owed = [spec for spec in wanted if spec.trial_id not in finished]
             if not owed:
-                return
+                return ()
             session.enter_context(executor_session(config))
             executor = create_executor(config.executor.kind)
             with Progress(
                 len(finished) + len(owed),
                 len(finished),
                 at_once=lambda executor=executor: executor.at_once,  # type: ignore[misc]
-                usd=None if config.budget.usd is None else config.budget.usd * len(plan.trials),
+                usd=most_usd(config, plan),
                 mode=config.progress,
             ) as progress:
 
@@ -101,9 +127,17 @@ def run_owed(config: ExperimentConfig, plan: Plan, run: RunDirectory, due: Due |
                     run.add(batch)
                     progress.add(batch)
 
-                executor.execute(config, owed, keep, stop)
-            if due is None:
-                return
+                postponed = executor.execute(config, owed, keep, stop)
+            if due is None or postponed:
+                return postponed
+    return ()
+
+
+def most_usd(config: ExperimentConfig, plan: Plan) -> float | None:
+    """The most that the agents of a run may spend, where that is limited."""
+    each = config.budget.usd
+    limits = [config.money.usd, None if each is None else each * len(plan.trials)]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def asked_for(run: RunDirectory, due: Due) -> tuple[set[str], Sequence[TrialSpec]]:
@@ -215,8 +249,3 @@ def content_hashes(
 def sha(text: str) -> str:
     """Short content hash."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def run_dir(config: ExperimentConfig) -> Path:
-    """The configured directory, or one named after the experiment and its configuration's hash."""
-    return Path(config.run_dir or f"runs/{config.name}-{config.digest()[:8]}")

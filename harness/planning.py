@@ -8,6 +8,7 @@ model's prices); the answer says which.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +56,8 @@ def estimate(config: ExperimentConfig) -> dict[str, Any]:
     pilot = pilot_records(config)
     cells = cell_costs(config, plan, pilot)
     totals = {name: total(cells, name) for name in RESOURCES}
-    slots = concurrency(config, len(plan.trials))
+    trials = sum(cell.trials for cell in cells)
+    slots = concurrency(config, trials)
     scenarios = len({spec.scenario for spec in plan.trials})
     return {
         "experiment": plan.experiment,
@@ -65,7 +67,8 @@ def estimate(config: ExperimentConfig) -> dict[str, Any]:
         "arms": list(config.arms),
         "scenarios": scenarios,
         "repeats": config.repeats,
-        "trials": len(plan.trials),
+        "trials": trials,
+        "search": config.closed_loop is not None,
         "cells": [cell._asdict() | {"per_trial": as_lists(cell.per_trial)} for cell in cells],
         "totals": as_lists(totals),
         "concurrency": slots,
@@ -105,11 +108,8 @@ def concurrency(config: ExperimentConfig, trials: int) -> int:
 def cell_costs(config: ExperimentConfig, plan: Plan, pilot: Sequence[TrialRecord]) -> list[CellCost]:
     """One entry per model, agent and arm, in the plan's order."""
     models = create_models(config)
-    counts: dict[tuple[str, str, str], int] = {}
-    for spec in plan.trials:
-        counts[cell_of(spec)] = counts.get(cell_of(spec), 0) + 1
     costs = []
-    for (model, agent, arm), trials in counts.items():
+    for (model, agent, arm), trials in trial_counts(config, plan).items():
         seen = [r for r in pilot if cell_of(r.spec) == (model, agent, arm)]
         seen = seen or [r for r in pilot if (r.spec.model, r.spec.agent) == (model, agent)]
         if len(seen) >= LEAST_PILOT:
@@ -120,6 +120,14 @@ def cell_costs(config: ExperimentConfig, plan: Plan, pilot: Sequence[TrialRecord
             basis = "simulated" if simulated else "configuration"
             costs.append(CellCost(model, agent, arm, trials, guess, basis))
     return costs
+
+
+def trial_counts(config: ExperimentConfig, plan: Plan) -> dict[tuple[str, str, str], int]:
+    """Planned trials per model, agent and arm; of a search, what it may take at most."""
+    counts = Counter(cell_of(spec) for spec in plan.trials)
+    if config.closed_loop is not None:
+        return dict.fromkeys(counts, config.closed_loop.trials)
+    return dict(counts)
 
 
 def cell_of(spec: TrialSpec) -> tuple[str, str, str]:

@@ -189,7 +189,12 @@ class Usage(Record):
     output_tokens: int = 0
     cached_tokens: int = 0
     cost_usd: float = 0.0
+    """At the provider's prices, whether it was paid now or before."""
     retries: int = 0
+    recalled_calls: int = 0
+    """Calls that were answered from the response cache."""
+    recalled_usd: float = 0.0
+    """The part of `cost_usd` that was paid before: what those calls cost when they were made."""
 
 
 class TraceRef(Record):

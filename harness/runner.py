@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.agents import brings_own_model, create_agent
+from harness.broker.checks import is_capped, unenforceable
+from harness.broker.meters import Meters, Payer
 from harness.config import ExperimentConfig
 from harness.environments import environment_factory, select_scenarios
 from harness.errors import ConfigurationError, HarnessError, Problem
 from harness.journal import DIRECTORY, Journal
 from harness.models import create_model
+from harness.models.meter import Metered
 from harness.models.own import OwnModel
 from harness.protocols import Agent, Instructed, Model
 from harness.records import TrialSpec
@@ -34,8 +37,9 @@ if TYPE_CHECKING:
 class TrialRunner:
     """Runs any trial of one experiment."""
 
-    def __init__(self, config: ExperimentConfig) -> None:
+    def __init__(self, config: ExperimentConfig, meters: Meters | None = None) -> None:
         self._config = config
+        self._meters = meters
         chosen = select_scenarios(config.environment, config.scenario)
         self._scenarios = {scenario.key: scenario for scenario in chosen}
         self._arms = compose_arms(config)
@@ -45,7 +49,8 @@ class TrialRunner:
         self.journal = journal_of(config)
 
     async def run(self, spec: TrialSpec) -> TrialOutput:
-        """Run one trial to its record. Raises ConfigurationError where no other trial could work either."""
+        """Run one trial to its record. Raises ConfigurationError where no other trial could work either, and
+        Postponed where this one has to wait for another run."""
         try:
             if spec.fork is not None:
                 return await self.forks.run(spec, self)
@@ -66,14 +71,14 @@ class TrialRunner:
         """The interventions of an arm."""
         return self._arms[name]
 
-    def setting(self, spec: TrialSpec) -> Setting:
-        """Everything that a trial is made of."""
+    def setting(self, spec: TrialSpec, pays: TrialSpec | None = None) -> Setting:
+        """Everything that a trial is made of; `pays`: the trial that its calls are for, if it is another one."""
         arm = self._arms[spec.arm]
         scenario = self._scenarios[spec.scenario]
         return Setting(
             scenario=scenario,
             environment=self._environment,
-            model=self._models[spec.model],
+            model=self._metered(self._models[spec.model], pays or spec),
             agent=lambda: instructed(create_agent(spec.agent, self._config.agents[spec.agent]), scenario),
             guards=lambda: [one.guard() for one in arm if one.kind == "structural"],
             prompt_additions=[one.text.render() for one in arm if one.text is not None],
@@ -85,6 +90,17 @@ class TrialRunner:
             sandbox=partial(opened, self._sandboxes) if self._sandboxes else None,
             journal=self.journal,
         )
+
+    def _metered(self, model: Model, spec: TrialSpec) -> Model:
+        """The model, asking the experiment's broker before every call, where calls cost something. Raises Postponed
+        where the broker has refused such calls before."""
+        if self._meters is None or not isinstance(model, Metered):
+            return model
+        budget = self._config.budget
+        who = ("agent", spec.trial_id, spec.arm, model.name, model.provider)
+        payer = Payer(*who, repeat=spec.repeat, trial_usd=budget.usd, call_usd=budget.call_usd)
+        self._meters.require(payer)
+        return model.metered(self._meters.of(payer))
 
     async def close(self) -> None:
         """Give back what models, sandboxes and the journal hold; before the event loop ends."""
@@ -168,11 +184,17 @@ def compose_arms(config: ExperimentConfig) -> Mapping[str, Sequence[Intervention
 
 
 def preflight(config: ExperimentConfig) -> None:
-    """Raise ConfigurationError for everything that would make every call of a model, or every container, fail."""
-    priced = config.budget.usd is not None
+    """Raise ConfigurationError for everything that would make every call of a model, or every container, fail, and
+    for limits that could not hold."""
+    priced = is_capped(config)
     used = {model for model, _ in pairs(config)}
     models = create_models(config)
-    found = [problem for name in models if name in used for problem in models[name].problems(priced)]
+    found = [*unenforceable(config, models, own=OwnModel.name in used)]
+    found += [problem for name in models if name in used for problem in models[name].problems(priced)]
+    if config.judged:
+        from harness.judging import check  # not where nobody chose a judge
+
+        found += check(config, priced)
     if found:
         raise ConfigurationError(found)
     require_images(config)

@@ -149,7 +149,7 @@ def look(
         state = "differs"
     elif not remaining:
         state = "exhausted"
-    elif d and chance_to_decide(d, remaining, float(rule["effect"]), alpha) < float(rule["futility"]):
+    elif d and chance_to_decide(d, remaining, float(rule["effect"]) / scale, alpha) < float(rule["futility"]):
         state = "futile"
     limits = confidence_sequence(d, alpha) if scale == 1.0 else None
     return Look(contrast, state, tuple(x * scale for x in d), log_e, needed, limits)

@@ -180,7 +180,7 @@ class Session:
         """An agent that brings its own model says what that consumed."""
         self.usage_source = "reported"
         self.budget.charge(usage)
-        spent = usage.model_dump(exclude={"calls", "retries"})
+        spent = usage.model_dump(exclude={"calls", "retries", "recalled_calls", "recalled_usd"})
         self.record(ModelCall(model=model, finish="reported", **spent))
 
     def tools(self, role: str = "agent") -> Sequence[ToolSchema]:
@@ -286,6 +286,7 @@ class Session:
                 cached_tokens=usage.cached_tokens,
                 cost_usd=usage.cost_usd,
                 retries=usage.retries,
+                recalled=usage.recalled_calls > 0,
                 latency_s=round(reply.latency_s, 3),
                 finish=reply.finish,
                 role=role,

@@ -47,6 +47,8 @@ class ModelCall(Event, frozen=True, kw_only=True, tag="model_call"):
     cached_tokens: int = 0
     cost_usd: float = 0.0
     retries: int = 0
+    recalled: bool = False
+    """Answered from the response cache: the cost was paid before."""
     latency_s: float = 0.0
     finish: str = "stop"
 

@@ -40,6 +40,9 @@ def fork(
     repeats: Annotated[int, typer.Option(min=1, help="Continuations per arm.")] = 5,
     same_seed: Annotated[bool, typer.Option(help="Ask the model with the stored trial's seed.")] = False,
     run_dir: Annotated[Path | None, typer.Option(help="Where forks go; the same directory resumes.")] = None,
+    root: Annotated[
+        str | None, typer.Option(help="Of recorded incidents: directory of Scenario-N folders.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
 ) -> int:
     """Continue a stored trial from an event, under an arm and as an unmodified re-roll."""
@@ -58,6 +61,7 @@ def fork(
         "arms": arms,
         "repeats": 1 if same_seed else repeats,
         "fork": settings,
+        "environment": {**stored["environment"], "root": root},
         "executor": {"kind": executor},
         "run_dir": str(where),
     }
@@ -71,6 +75,8 @@ def print_forks(config: ExperimentConfig) -> int:
 
     outcome = run_forks(config)
     typer.echo(page(outcome.results), nl=False)
+    for why in outcome.postponed:
+        typer.echo(f"left owed: {why}; the same command goes on", err=True)
     typer.echo(f"report: {outcome.run_dir / 'forks.md'}", err=True)
     return 1 if outcome.unaccounted else 0
 

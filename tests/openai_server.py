@@ -197,6 +197,12 @@ class OpenAIServer:
         self.behaviour = behaviour
         self.retry_after_s = 0.3
         self.delay_s = 30.0
+        self.latency_s = 0.0
+        """Before every answer."""
+        self.billed: list[Json] = []
+        """Usage of every completion that was sent."""
+        self.flying = self.most_flying = 0
+        """Requests at a time."""
         self.requests: list[Received] = []
         self.times: list[float] = []
         self.closing = threading.Event()
@@ -237,7 +243,15 @@ class OpenAIServer:
             self.times.append(time.monotonic())
             self._counts[name] += 1
             count = self._counts[name]
-        return BEHAVIOURS[name](self, body, count)
+            self.flying += 1
+            self.most_flying = max(self.most_flying, self.flying)
+        self.closing.wait(self.latency_s)
+        answer = BEHAVIOURS[name](self, body, count)
+        with self._lock:
+            self.flying -= 1
+            if isinstance(answer.body, dict) and "usage" in answer.body:
+                self.billed.append(answer.body["usage"])
+        return answer
 
 
 class _HTTPServer(ThreadingHTTPServer):

@@ -22,6 +22,7 @@ import pandas as pd
 from harness.closed_loop.audit import audit
 from harness.closed_loop.lab import Lab, Measured, Stack, arm_name
 from harness.closed_loop.ledger import Entry
+from harness.closed_loop.ranking import OUTCOMES
 from harness.report.metrics import METRICS, interval, number, primary_column
 from harness.sequential import LOWER_IS_BETTER, progress, scenario_order
 from harness.statistics import paired_differences, scenario_contrast
@@ -29,8 +30,6 @@ from harness.statistics.denominators import contrast_bounds
 from harness.statistics.matched import tost
 from harness.statistics.sequential import symmetric_sequence
 
-OUTCOMES = ("recall", "remediated")
-"""What a candidate may not harm, beside the primary metric."""
 HARM_LEVEL = 0.05
 WIDEST = {"modes_per_trace": 14.0}
 """How far a difference can be from zero; 1 for shares."""

@@ -79,7 +79,7 @@ class Lab:
         config = self._step(name, arms, seed=self.config.seed + seed, reference_arm=reference)
         config = changed(config, contrasts=[[arm, reference] for arm in others], **own)
         run_experiment(config)
-        found = self.stored(name, config)
+        found = self.stored(name)
         require_finished(name, found.owed)
         return found
 
@@ -104,12 +104,15 @@ class Lab:
         require_finished(name, len(run.read_plan().trials) - len(run.records()))
         return outcome.results
 
-    def stored(self, name: str, config: ExperimentConfig | None = None) -> Measured:
+    def stored(self, name: str) -> Measured:
         """A run that a step left."""
         run = RunDirectory(self.path / name)
         plan = run.read_plan()
-        config = config or parse_config({**plan.config, "run_dir": str(run.path)})
-        return Measured(run, config, plan, run.records())
+        own = {
+            "environment": self.config.environment,
+            "run_dir": str(run.path),
+        }  # where files lie is in no plan
+        return Measured(run, parse_config({**plan.config, **own}), plan, run.records())
 
     def forked(self, name: str) -> list[TrialRecord]:
         """Records of forks that a step left."""

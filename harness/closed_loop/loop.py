@@ -31,7 +31,7 @@ from harness.config import ExperimentConfig
 from harness.environments import select_scenarios, source_digests
 from harness.errors import ConfigurationError, Problem
 from harness.executors import executor_session
-from harness.experiment import content_hashes, run_dir
+from harness.experiment import content_hashes
 from harness.models.own import OwnModel
 from harness.report.metrics import primary_column
 from harness.runner import create_agents, pairs, preflight
@@ -57,7 +57,7 @@ def search_all(config: ExperimentConfig) -> list[Found]:
 
 def search(config: ExperimentConfig, model: str, agent: str, declared: dict[str, Any]) -> Found:
     """The search for one system."""
-    path = run_dir(config) / f"{model}-{agent}"
+    path = config.directory / f"{model}-{agent}"
     ledger = Ledger(path, declared)
     try:
         return Search(Lab(config, model, agent, path), ledger).run()

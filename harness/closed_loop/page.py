@@ -93,7 +93,8 @@ def forks(evidence: Mapping[str, Any]) -> list[str]:
     rows = [
         (
             one["candidate"],
-            f"{number(one['estimate'], 2, True)} {interval(one['low'], one['high'], 2, True)}",
+            signed(one["gain"]),
+            signed(one),
             number(one["fixed"]),
             number(one["reroll"]),
             str(one["steps"]),
@@ -101,7 +102,21 @@ def forks(evidence: Mapping[str, Any]) -> list[str]:
         )
         for one in evidence["lethality"]
     ]
-    return table(("candidate", "effect [95 %]", "with it", "re-roll", "trials", "scenarios"), rows)
+    heads = (
+        "candidate",
+        "gain [95 %]",
+        "P(recall = 1), effect [95 %]",
+        "with it",
+        "re-roll",
+        "trials",
+        "scenarios",
+    )
+    return table(heads, rows)
+
+
+def signed(estimate: Mapping[str, Any]) -> str:
+    """`+0.10 [-0.02, +0.21]`."""
+    return f"{number(estimate['estimate'], 2, True)} {interval(estimate['low'], estimate['high'], 2, True)}"
 
 
 def test(evidence: Mapping[str, Any]) -> list[str]:

@@ -17,14 +17,16 @@ from harness.statistics.frames import MODE, mode_slugs
 from harness.statistics.lethality import lethality
 
 SUCCESS = 1.0
-"""Value of the primary metric from which a trial counts as a success."""
+"""Value of an outcome from which a trial counts as a success."""
+OUTCOMES = ("recall", "remediated")
+"""What a trial is for; what no intervention may harm."""
 
 
 def rank_modes(rows: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     """Modes by burden, the greatest first, from counted trials of one arm of one system; behind them, by prevalence,
     modes whose lethality these trials cannot tell, because no scenario has both outcomes with and without them.
 
-    A trial fails when its `column` is below full value (a count of modes: above zero). Strata are scenarios."""
+    `column` is that of the primary metric; see `failures`. Strata are scenarios."""
     failed = failures(rows, column)
     scenarios = rows["scenario"].tolist()
     found = []
@@ -42,10 +44,8 @@ def rank(mode: Mapping[str, Any]) -> tuple[bool, float, str]:
 
 
 def failures(rows: pd.DataFrame, column: str) -> list[bool]:
-    """Which trials count as failed on a metric."""
-    if column == "modes":
-        return (rows[column] > 0).tolist()
-    return (rows[column] < SUCCESS).tolist()
+    """Which trials failed: below full value on a primary metric that is an outcome, else below full recall."""
+    return (rows[column if column in OUTCOMES else "recall"] < SUCCESS).tolist()
 
 
 def worth_trying(ranked: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:

@@ -12,14 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from harness.closed_loop.admission import objections
 from harness.closed_loop.lab import Lab, Measured, Stack, arm_name
 from harness.closed_loop.ledger import Entry
 from harness.closed_loop.ranking import failures
 from harness.errors import ConfigurationError
 from harness.forks.points import detected
+from harness.forks.runner import REROLL
 from harness.records import TrialRecord
-from harness.report.metrics import number, primary_column
+from harness.report.metrics import METRICS, number, primary_column
+from harness.statistics import scenario_contrast, trials_frame
 from interventions.registry import compose, load, registered_for
 
 
@@ -74,24 +78,31 @@ def screen(
         )
     arms = [(*stack, candidate) for candidate in candidates]
     found = lab.fork(name, ground.run.path, [one.spec.trial_id for one in trials], slug, arms)
-    by_arm = {entry["arm"]: entry for entry in found["lethality"] if entry["slug"] == slug}
-    entries = [
-        {"candidate": candidate} | by_arm[arm_name(arm)]
-        for candidate, arm in zip(candidates, arms, strict=True)
-        if arm_name(arm) in by_arm
-    ]
-    entries.sort(key=lambda one: -one["estimate"])
-    finalists = [one["candidate"] for one in entries if one["estimate"] > 0][: lab.rules.finalists]
     records = lab.forked(name)
+    column = primary_column(lab.config.primary_metric)
+    entries = [
+        {"candidate": candidate, "gain": gain(trials_frame(records), arm_name(arm), column), **lethal}
+        for candidate, arm in zip(candidates, arms, strict=True)
+        for lethal in found["lethality"]
+        if (lethal["slug"], lethal["arm"]) == (slug, arm_name(arm))
+    ]
+    entries.sort(key=lambda one: -one["gain"]["estimate"])
+    finalists = [one["candidate"] for one in entries if one["gain"]["estimate"] > 0][: lab.rules.finalists]
     return Entry(
         step="screening",
         subject=slug,
-        decision=f"{told(entries, len(trials))} {chosen(finalists)}",
+        decision=f"{told(entries, len(trials), lab.config.primary_metric)} {chosen(finalists)}",
         evidence={"finalists": finalists, "lethality": entries},
         run=name,
         trials=len(records),
         usd=sum(record.usage.cost_usd for record in records),
     )
+
+
+def gain(rows: pd.DataFrame, arm: str, column: str) -> dict[str, Any]:
+    """Improvement of the primary metric over the re-roll of the same trials; more is better."""
+    sides = (REROLL, arm) if METRICS[column].better == "lower" else (arm, REROLL)
+    return scenario_contrast(rows, *sides, column, METRICS[column].bounds)._asdict()
 
 
 def forkable(lab: Lab, ground: Measured, stack: Stack, slug: str) -> list[TrialRecord]:
@@ -109,12 +120,10 @@ def forkable(lab: Lab, ground: Measured, stack: Stack, slug: str) -> list[TrialR
     return shown[: lab.rules.screen_trials]
 
 
-def told(entries: Sequence[dict[str, Any]], trials: int) -> str:
+def told(entries: Sequence[dict[str, Any]], trials: int, metric: str) -> str:
     """What came out, best first."""
-    effects = ", ".join(f"{one['candidate']} {number(one['estimate'], 2, True)}" for one in entries)
-    return (
-        f"From the mode's first sign on in {trials} failed trials, P(success) against a re-roll: {effects}."
-    )
+    effects = ", ".join(f"{one['candidate']} {number(one['gain']['estimate'], 2, True)}" for one in entries)
+    return f"From the mode's first sign on in {trials} failed trials, better {metric} than a re-roll by: {effects}."
 
 
 def chosen(finalists: Sequence[str]) -> str:

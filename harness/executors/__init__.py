@@ -27,8 +27,9 @@ class Executor(Protocol):
 
     def execute(
         self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
-    ) -> None:
-        """Run every owed trial, handing over results as they come; once `stop` is requested, only those in flight."""
+    ) -> Sequence[str]:
+        """Run every owed trial, handing over results as they come; once `stop` is requested, only those in flight.
+        Returns why trials could not go on in this run (`errors.Postponed`), if any could not."""
 
 
 @contextmanager

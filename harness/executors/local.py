@@ -6,10 +6,12 @@ import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 
+from harness.broker.office import open_meters
 from harness.config import ExperimentConfig
-from harness.errors import HarnessError
+from harness.errors import HarnessError, Postponed
 from harness.executors import OnFinished
 from harness.executors.claims import local_lanes
+from harness.executors.postponed import LeftOwed, PostponedTrials, tell
 from harness.finished import Finished, seal
 from harness.interrupt import Stop
 from harness.records import TrialSpec
@@ -23,16 +25,30 @@ class LocalExecutor:
 
     def execute(
         self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
-    ) -> None:
+    ) -> Sequence[str]:
         """Run every owed trial in this process."""
+        postponed = PostponedTrials(stop)
         self.at_once = local_lanes(config)
-        asyncio.run(self._drain(config, iter(owed), on_finished, stop))
+        asyncio.run(self._with_broker(config, iter(owed), on_finished, postponed))
+        return postponed.reasons
+
+    async def _with_broker(
+        self,
+        config: ExperimentConfig,
+        owed: Iterator[TrialSpec],
+        on_finished: OnFinished,
+        postponed: PostponedTrials,
+    ) -> None:
+        async with open_meters(config, tell) as meters:
+            await self._drain(TrialRunner(config, meters), owed, on_finished, postponed)
 
     async def _drain(
-        self, config: ExperimentConfig, owed: Iterator[TrialSpec], on_finished: OnFinished, stop: Stop
+        self,
+        runner: TrialRunner,
+        owed: Iterator[TrialSpec],
+        on_finished: OnFinished,
+        postponed: PostponedTrials,
     ) -> None:
-        runner = TrialRunner(config)
-
         def store(batch: Sequence[Finished]) -> None:
             on_finished(batch)
             runner.stored([one.trial_id for one in batch])
@@ -40,8 +56,13 @@ class LocalExecutor:
         outbox = Outbox(store)
 
         async def lane() -> None:
-            while not stop.requested and (spec := next(owed, None)) is not None:
-                await outbox.put(seal(*await runner.run(spec)))
+            while not postponed.stop.requested and (spec := next(owed, None)) is not None:
+                try:
+                    output = await runner.run(spec)
+                except Postponed as reason:
+                    postponed.add(LeftOwed(spec.trial_id, reason.why, reason.everything))
+                    continue
+                await outbox.put(seal(*output))
 
         async def lanes() -> None:
             async with asyncio.TaskGroup() as group:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from harness.broker.remote import broker_actor
 from harness.code import code_digest
 from harness.config import ExperimentConfig
 from harness.errors import ConfigurationError, HarnessError, Problem, RunStopped
 from harness.executors import OnFinished
 from harness.executors.cluster import Slot, credentials_of, session, slots
+from harness.executors.postponed import LeftOwed, PostponedTrials, tell
 from harness.executors.supply import Job, Supply
 from harness.executors.worker import Worker
 from harness.finished import Finished, seal
@@ -30,7 +32,7 @@ from harness.trial import unplayed
 
 Reference = Any
 """ray.ObjectRef; Ray ships no types that mypy could check."""
-BATCH = msgspec.msgpack.Decoder(list[Finished])
+NEWS = msgspec.msgpack.Decoder(tuple[list[Finished], list[LeftOwed]])
 START_FAILURES = 3
 """Workers in a row that die before they say hello, after which the run stops."""
 PREFETCH_UNDER_S = 1.0
@@ -44,26 +46,36 @@ class RayExecutor:
 
     def execute(
         self, config: ExperimentConfig, owed: Sequence[TrialSpec], on_finished: OnFinished, stop: Stop
-    ) -> None:
+    ) -> Sequence[str]:
         """Run every owed trial on the cluster. Raises RunStopped when no worker can be had."""
-        with session(config):
-            pool = Pool(config, owed, stop)
+        postponed = PostponedTrials(stop)
+        with session(config), broker_actor(config, tell) as broker:
+            pool = Pool(config, owed, postponed, broker)
             self.at_once = pool.lanes
             pool.drain(on_finished)
+        return postponed.reasons
+
+
+class Shared(NamedTuple):
+    """What every worker is given."""
+
+    config: Reference
+    credentials: Mapping[str, str]
+    broker: Reference | None
+    """None where no call costs anything."""
 
 
 class Member:
     """One worker as the driver sees it."""
 
-    def __init__(self, number: int, slot: Slot, config: Reference, credentials: Mapping[str, str]) -> None:
+    def __init__(self, number: int, slot: Slot, shared: Shared) -> None:
         self.number = number
         self.slot = slot
         self.flying: dict[str, Job] = {}
         self.call: Reference | None = None
         self.ready = False
         self.prefetch = 0
-        self._config = config
-        self._credentials = credentials
+        self._shared = shared
         self.start()
 
     def start(self) -> None:
@@ -75,7 +87,8 @@ class Member:
             max_task_retries=0,
             scheduling_strategy="SPREAD",
         )
-        self.actor = actor.remote(self._config, self.slot.lanes, self._credentials)
+        shared = self._shared
+        self.actor = actor.remote(shared.config, self.slot.lanes, shared.credentials, shared.broker)
         self.ready, self.prefetch = False, 0
         self.call = self.actor.hello.remote()
 
@@ -96,32 +109,39 @@ class Member:
             self.asked = time.monotonic()
             self.call = self.actor.exchange.remote(jobs)
 
-    def collect(self) -> list[Finished]:
+    def collect(self) -> tuple[list[Finished], list[LeftOwed]]:
         """What the answered call brought. Raises RayError when the worker died, and what no trial survives."""
         call, self.call = self.call, None
         answer = ray.get(call)
         if not self.ready:
             require_same_code(answer)
             self.ready = True
-            return []
-        finished = BATCH.decode(answer)
-        for one in finished:
-            del self.flying[one.trial_id]
+            return [], []
+        finished, left = NEWS.decode(answer)
+        for trial_id in (*(one.trial_id for one in finished), *(one.trial_id for one in left)):
+            del self.flying[trial_id]
         quick = time.monotonic() - self.asked < PREFETCH_UNDER_S
         self.prefetch = min(len(finished), self.slot.lanes) if quick else 0
-        return finished
+        return finished, left
 
 
 class Pool:
     """The members and what they still have to do."""
 
-    def __init__(self, config: ExperimentConfig, owed: Sequence[TrialSpec], stop: Stop) -> None:
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        owed: Sequence[TrialSpec],
+        postponed: PostponedTrials,
+        broker: Reference | None,
+    ) -> None:
         self._settings = config.executor
+        self._postponed = postponed
+        self._broker = broker
         self._supply = Supply(owed, config.max_attempts)
-        self._stop = stop
-        shared = ray.put(config)
-        places, credentials = slots(config, len(owed)), credentials_of(config)
-        self._members = [Member(n, slot, shared, credentials) for n, slot in enumerate(places)]
+        self._stop = postponed.stop
+        shared = Shared(ray.put(config), credentials_of(config), broker)
+        self._members = [Member(n, slot, shared) for n, slot in enumerate(slots(config, len(owed)))]
         self._failed_starts = 0
         self._seen_ready = time.monotonic()
 
@@ -161,7 +181,7 @@ class Pool:
 
     def _collect(self, member: Member) -> list[Finished]:
         try:
-            finished = member.collect()
+            finished, left = member.collect()
         except RayTaskError as error:
             if isinstance(error.cause, HarnessError):
                 raise error.cause from None
@@ -169,6 +189,8 @@ class Pool:
         except RayError as error:
             return self._lost(member, str(error).strip().splitlines()[0])
         self._failed_starts = 0
+        for one in left:
+            self._postponed.add(one)
         return finished
 
     def _lost(self, member: Member, why: str) -> list[Finished]:
@@ -178,6 +200,8 @@ class Pool:
             if self._failed_starts >= START_FAILURES:
                 raise RunStopped("no_worker", f"workers die before they take any trial: {why}")
         ray.kill(member.actor)
+        if self._broker is not None:
+            self._broker.abandoned.remote([*member.flying])
         jobs, member.flying = list(member.flying.values()), {}
         given_up = self._supply.lost(member.number, jobs)
         member.start()

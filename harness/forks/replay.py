@@ -20,6 +20,7 @@ from harness.protocols import (
     ModelReply,
     ModelRequest,
     Operator,
+    ProposedModelCall,
     RequestedCall,
     Ruling,
 )
@@ -109,16 +110,20 @@ def instructed(message: Message, additions: Sequence[str]) -> Message:
 
 
 class Gated:
-    """A guard that acts only on its side of the fork."""
+    """A guard that acts only on its side of the fork. The sides meet at the forked turn's request to the model: what
+    the turn before it still does belongs to the stored trial."""
 
     def __init__(self, guard: Guard, active: Callable[[], bool]) -> None:
         self._guard = guard
         self._active = active
+        self._on = active()
         self.name = guard.name
 
     async def review(self, event: GuardEvent, operator: Operator) -> Ruling:
         """The guard's ruling, or ALLOW on the other side."""
-        return await self._guard.review(event, operator) if self._active() else ALLOW
+        if isinstance(event, ProposedModelCall):
+            self._on = self._active()
+        return await self._guard.review(event, operator) if self._on else ALLOW
 
     def tools(self) -> Sequence[Any]:
         """Tools that the guard offers, on its side only."""

@@ -32,6 +32,10 @@ OWN = (
     "fork",
     "repeats",
     "executor",
+    "money",
+    "rates",
+    "outage",
+    "responses",
     "run_dir",
     "planning",
     "pilot",
@@ -57,6 +61,8 @@ class ForkOutcome(NamedTuple):
     run_dir: Path
     results: dict[str, Any]
     unaccounted: int
+    postponed: Sequence[str] = ()
+    """Why forks could not go on in this run."""
 
 
 def run_forks(wanted: ExperimentConfig) -> ForkOutcome:
@@ -78,7 +84,9 @@ def run_forks(wanted: ExperimentConfig) -> ForkOutcome:
     run.open_for_writing(plan)
     try:
         search = fork.at == "bisection"
-        run_owed(config, plan, run, (lambda records: due(plan, stored, records)) if search else None)
+        postponed = run_owed(
+            config, plan, run, (lambda records: due(plan, stored, records)) if search else None
+        )
         from harness.forks.analysis import analyse, report
 
         records = run.records()
@@ -89,7 +97,7 @@ def run_forks(wanted: ExperimentConfig) -> ForkOutcome:
         run.close()
     left = len(due(plan, stored, records)) if search else len(plan.trials)
     excluded = sum(record.status == "excluded" for record in records)
-    return ForkOutcome(run.path, results, max(0, left - len(records)) + excluded)
+    return ForkOutcome(run.path, results, max(0, left - len(records)) + excluded, postponed)
 
 
 def required(config: ExperimentConfig) -> ForkConfig:

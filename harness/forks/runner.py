@@ -42,7 +42,7 @@ class ForkRunner:
         parent = self._parent(spec.fork.trial_id)
         events = self._run.trace(parent)
         turn = turn_of(events, spec.fork.event)
-        setting = runner.setting(parent.spec)
+        setting = runner.setting(parent.spec, pays=spec)
         before = runner.arm(parent.spec.arm)
         after = before if spec.arm == REROLL else runner.arm(spec.arm)
         replies = recorded_replies(events, parent.planted)[:turn]

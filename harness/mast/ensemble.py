@@ -25,6 +25,8 @@ class Classified:
     """Modes that the judge was asked about and did not answer usably, and why."""
     usage: Usage = field(default_factory=Usage)
     provenance: dict[str, str] = field(default_factory=dict)
+    unreached: bool = False
+    """Answers are missing because the judge's model could not be reached."""
 
 
 def demote(labels: Sequence[Label], demoted: Collection[str]) -> tuple[Label, ...]:
@@ -51,8 +53,14 @@ async def classify_with(
 ) -> Classified:
     """Labels of a trace. Raises ConfigurationError where the judge's model could never answer."""
     labels = demote(classify(events), demoted)
+    return Classified(labels) if judge is None else await settle(events, labels, judge)
+
+
+async def settle(events: Sequence[Event], labels: tuple[Label, ...], judge: Judge) -> Classified:
+    """The detectors' labels with the judge's on what they left open. Raises ConfigurationError where the judge's
+    model could never answer, and Postponed."""
     wanted = undecided(labels)
-    if judge is None or not wanted:
+    if not wanted:
         return Classified(labels)
     candidates = {
         found.slug: sorted({i for span in found.spans for i in span.events})
@@ -60,4 +68,6 @@ async def classify_with(
         if found.basis == "proposes" and found.present == "present"
     }
     judged = await judge.review(events, wanted, candidates)
-    return Classified((*labels, *judged.labels), judged.missing, judged.usage, judged.provenance)
+    return Classified(
+        (*labels, *judged.labels), judged.missing, judged.usage, judged.provenance, judged.unreached
+    )

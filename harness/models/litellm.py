@@ -123,6 +123,8 @@ class LiteLLMModel:
     async def _attempt(self, request: ModelRequest, key: str | None) -> ModelReply:
         """One attempt: leave to make it, the call, and the settlement of both."""
         permit = await self._meter.permit(self._tariff.claim(request))
+        if permit.known is not None:
+            return permit.known
         try:
             response, latency = await self._send(self._arguments(request, key))
             reply = self._reply(response, latency, request, key)
@@ -132,7 +134,7 @@ class LiteLLMModel:
         except BaseException:
             permit.lost()
             raise
-        permit.answered(reply.usage)
+        permit.answered(reply)
         return reply
 
     async def _send(self, arguments: dict[str, Any]) -> tuple[Any, float]:

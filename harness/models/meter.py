@@ -1,6 +1,7 @@
 """What stands between a model and its provider: every attempt is claimed before it is made and settled after it.
 
-Owns: the protocol, and the meter that lets everything pass. Does not own: who decides (`harness/broker`).
+Owns: the protocol, and the meter that lets everything pass. Does not own: who decides and who keeps replies
+(`harness/broker`).
 """
 
 from __future__ import annotations
@@ -8,21 +9,28 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 from harness.models.failures import Failure
-from harness.records import Usage
+from harness.protocols import Model, ModelReply
 
 
 class Claim(NamedTuple):
-    """The most that one attempt can take."""
+    """The most that one attempt can take, and what it asks."""
 
     tokens: int
     usd: float | None
     """None: nobody knows its price."""
+    content: str = ""
+    """Hash of the request and of everything else that determines its reply, but for chance."""
 
 
 class Permit(Protocol):
-    """Leave to make one attempt. Exactly one of its methods is called, once."""
+    """Leave to make one attempt, unless its reply is known. Exactly one of its methods is called, once; none where
+    the reply is known."""
 
-    def answered(self, usage: Usage) -> None:
+    @property
+    def known(self) -> ModelReply | None:
+        """A kept reply to the same request: nothing need be asked."""
+
+    def answered(self, reply: ModelReply) -> None:
         """The provider answered."""
 
     async def failed(self, failure: Failure) -> bool:
@@ -40,8 +48,8 @@ class Meter(Protocol):
 
 
 @runtime_checkable
-class Metered(Protocol):
-    """The optional part of a model: its calls cost something or are limited."""
+class Metered(Model, Protocol):
+    """A model whose calls cost something or are limited."""
 
     provider: str
     """Whoever answers: shared by models that are limited or down together."""
@@ -53,11 +61,13 @@ class Metered(Protocol):
 class Unmetered:
     """Lets everything pass: a model that is used alone."""
 
+    known: ModelReply | None = None
+
     async def permit(self, claim: Claim) -> Unmetered:
         """At once."""
         return self
 
-    def answered(self, usage: Usage) -> None:
+    def answered(self, reply: ModelReply) -> None:
         """Nobody counts."""
 
     async def failed(self, failure: Failure) -> bool:

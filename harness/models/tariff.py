@@ -5,6 +5,7 @@ Owns: reading token counts from answers, and the bounds of a claim. Does not own
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,16 @@ endpoint that ever reports more raises its own bound."""
 SAFETY = 1.1
 FRAME_TOKENS = 200
 """What a provider adds around messages and tools."""
+NO_INFLUENCE = {
+    "api_key_env",
+    "timeout_s",
+    "max_retries",
+    "backoff",
+    "context_window",
+    "prompt_cache",
+    "prices",
+}
+"""Fields of an endpoint that change nothing in a reply."""
 
 
 class Tariff:
@@ -30,6 +41,7 @@ class Tariff:
     def __init__(self, config: LiteLLMConfig) -> None:
         self._config = config
         self._tokens_per_byte = TOKENS_PER_BYTE
+        self._endpoint = config.model_dump_json(exclude=NO_INFLUENCE).encode()
 
     def rates(self) -> Rates | None:
         """Prices, where they are known."""
@@ -45,13 +57,15 @@ class Tariff:
 
     def claim(self, request: ModelRequest) -> Claim:
         """The most that a call can take: every byte counted, the longest reply, the highest of all tiers."""
-        prompt = int(request_bytes(request) * self._tokens_per_byte) + FRAME_TOKENS
+        written = wire_form(request)
+        prompt = int(len(written) * self._tokens_per_byte) + FRAME_TOKENS
         output = self.output_limit(request)
+        content = hashlib.sha256(b"%d %d " % (request.seed, output) + self._endpoint + written).hexdigest()
         rates = self.rates()
         if rates is None:
-            return Claim(prompt + output, None)
+            return Claim(prompt + output, None, content)
         highest = rates if self._complete else worst(rates, self.entry())
-        return Claim(prompt + output, highest.most(prompt, output))
+        return Claim(prompt + output, highest.most(prompt, output), content)
 
     def usage(self, response: Any, request: ModelRequest, written: Sequence[str], retries: int) -> Usage:
         """What an answered call consumed: as the provider counts, else as its text is long."""
@@ -85,7 +99,7 @@ class Tariff:
         return self._config.prices.input is not None and self._config.prices.output is not None
 
     def _learn(self, prompt: int, request: ModelRequest) -> None:
-        seen = (prompt - FRAME_TOKENS) / request_bytes(request)
+        seen = (prompt - FRAME_TOKENS) / len(wire_form(request))
         self._tokens_per_byte = max(self._tokens_per_byte, seen * SAFETY)
 
     def _table_cost(self, response: Any, otherwise: float) -> float:
@@ -96,7 +110,7 @@ class Tariff:
             return otherwise
 
 
-def request_bytes(request: ModelRequest) -> int:
-    """Size of messages and tools as they go over the wire, at least 1."""
+def wire_form(request: ModelRequest) -> bytes:
+    """Messages and tools, about as they go over the wire; never empty."""
     tools = [[tool.name, tool.description, tool.parameters] for tool in request.tools]
-    return len(json.dumps([*request.messages, *tools], ensure_ascii=False, default=str).encode())
+    return json.dumps([*request.messages, *tools], ensure_ascii=False, default=str).encode()

@@ -33,16 +33,21 @@ def write_reports(
     Each file is replaced in one step; the page comes after the traces that it names, and what only an earlier page
     named goes last. Raises ValueError when records contradict the plan, ConfigurationError for an unknown primary
     metric, OSError."""
+    from harness.judging import with_judgements
     from harness.report.correction import read_calibration
     from harness.report.html import render_html
     from harness.report.index import numbers_of
+    from harness.report.spending import spending_entry
     from harness.report.summary import summary
     from harness.report.tables import write_tables
     from harness.report.traces import DIRECTORY, remove_others, write_beside
     from harness.statistics import trials_frame
 
+    records = with_judgements(run_dir, records)
     frame = trials_frame(records)
     results = build_results(plan, records, frame, read_calibration(run_dir))
+    if (spending := spending_entry(run_dir, records)) is not None:
+        results["spending"] = spending
     write_text(run_dir / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     write_text(run_dir / "summary.md", summary(results))
     write_tables(run_dir, frame, results)

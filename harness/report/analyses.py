@@ -16,6 +16,7 @@ import pandas as pd
 from harness.records import Plan
 from harness.report.arms import Cell, cells_of
 from harness.report.metrics import METRICS, UNIT, public_name
+from harness.report.targets import targeted_modes
 from harness.statistics.adjustment import adjusted_contrast
 from harness.statistics.balance import exclusion_balance
 from harness.statistics.components import variance_components
@@ -40,6 +41,7 @@ def analyses(plan: Plan, frame: pd.DataFrame, primary: str) -> dict[str, Any]:
     return {
         "variance_components": [_components(cell, rows, primary) for cell, rows in cells],
         "economics": [_economics(cell, rows, horizon(plan, counted)) for cell, rows in cells],
+        "targeted_modes": targeted_modes(plan, counted),
         "length_adjusted_modes": _each(plan, systems, counted, _rate_ratio),
         "no_harm": _each(plan, systems, counted, lambda rows, *pair: _no_harm(rows, plan, *pair)),
         "single_runs": _each(plan, systems, counted, _mcnemar) if _repeats(plan) == 1 else [],

@@ -29,6 +29,7 @@ from harness.report.matrix import MARKS, matrix, tallies
 from harness.report.modes import glossary, mode_groups, only_proposed
 from harness.report.plots import arm_plots, contrast_plots, cost_plot, is_of
 from harness.report.policy import DENOMINATORS
+from harness.report.spending import spending_lines
 from harness.report.summary import difference
 from harness.report.traces import DIRECTORY, NOTHING, Beside, PackedTrace, chosen, embedded
 
@@ -61,6 +62,7 @@ def render_html(
         cases=at_work,
         marks=MARKS,
         denominators=DENOMINATORS,
+        spending_lines=spending_lines(results["spending"]) if results.get("spending") else [],
         config=json.dumps(plan.config, indent=2, ensure_ascii=False, sort_keys=True, default=str),
         versions=_versions(),
         data={

@@ -27,10 +27,7 @@ def print_plan(estimate: Mapping[str, Any], console: Console | None = None) -> N
     """Print what an experiment would take and find."""
     console = console or Console(width=WIDTH, highlight=False)
     console.print(f"{estimate['experiment']}: {estimate['question']}")
-    console.print(
-        f"{len(estimate['models'])} models x {len(estimate['arms'])} arms x {estimate['scenarios']} scenarios x "
-        f"{estimate['repeats']} repeats = {estimate['trials']} trials. Nothing was run."
-    )
+    console.print(f"{size(estimate)} Nothing was run.")
     console.print(_cost_table(estimate))
     low, high = estimate["wall_seconds"]
     console.print(
@@ -48,6 +45,16 @@ def print_plan(estimate: Mapping[str, Any], console: Console | None = None) -> N
     for entry in estimate["metrics"]:
         if "wanted" in entry:
             console.print(_wanted(entry, estimate))
+
+
+def size(estimate: Mapping[str, Any]) -> str:
+    """How many trials there are, and why."""
+    models, trials = len(estimate["models"]), estimate["trials"]
+    if estimate["search"]:
+        where = f"{models} models, {estimate['scenarios']} development scenarios"
+        return f"A search, {where}: {trials} trials and forks at most. It ends when nothing helps any more."
+    cells = f"{models} models x {len(estimate['arms'])} arms x {estimate['scenarios']} scenarios"
+    return f"{cells} x {estimate['repeats']} repeats = {trials} trials."
 
 
 def _cost_table(estimate: Mapping[str, Any]) -> Table:

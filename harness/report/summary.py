@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.report.metrics import by_public_name, interval, number, p_text, with_interval
 from harness.report.policy import DENOMINATORS, STOPPED
+from harness.report.spending import spending_lines
 
 SECONDARY = ("remediated", "modes_per_trace", "tokens")
 
@@ -27,6 +28,8 @@ def summary(results: Mapping[str, Any]) -> str:
         lines += ["## Sequential stopping", "", *_sequential(results["sequential"]), ""]
     lines += ["## Declared and looked at", "", *_declared(results["declared"]), ""]
     lines += ["## Trials", "", *_denominators(results), ""]
+    if results.get("spending"):
+        lines += ["## Money", "", *(f"- {_escape(line)}" for line in spending_lines(results["spending"])), ""]
     lines += [f"Plan `{results['plan']['digest']}`."]
     return "\n".join(lines) + "\n"
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from harness.report.guards import factorial_table, false_alarm_table
 from harness.report.metrics import by_public_name, number, p_text, with_interval
+from harness.report.spending import spending_lines
 from harness.report.summary import counted, find_contrast, model_name
 
 WIDTH = 100
@@ -37,6 +38,8 @@ def print_contrasts(results: Mapping[str, Any], console: Console | None = None) 
     counts = results["denominators"]
     parts = " + ".join(f"{counts[name]} {name}" for name in counted(counts))
     console.print(f"{counts['planned']} planned = {parts}; a failed trial counts as zero.")
+    for line in spending_lines(results["spending"]) if results.get("spending") else ():
+        console.print(line)
     if results["sequential"]:
         console.print(f"Sequential stopping: {results['sequential']['says']}")
 

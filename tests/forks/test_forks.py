@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from harness.errors import ConfigurationError
 from harness.experiment import run_experiment
 from harness.forks.bisection import decisive, next_turn
 from harness.forks.points import detected, parents
-from harness.forks.replay import divergence, instructed, recorded_replies, turn_of, turns
+from harness.forks.replay import Gated, divergence, instructed, recorded_replies, turn_of, turns
 from harness.forks.run import run_forks
+from harness.protocols import GuardEvent, Operator, ProposedModelCall, ProposedToolCall, Ruling
 from harness.records import TrialRecord
 from harness.store import RunDirectory
 from harness.trace import Event, GuardFired, ModelCall, ToolResult, of_type
@@ -107,6 +109,26 @@ def test_a_guard_of_the_arm_acts_only_after_the_fork(base: Path, tmp_path: Path)
     assert all(one.i > last for one in fired)
     rerolls = [run.trace(f) for f in run.records() if f.spec.arm == "reroll"]
     assert not any(list(of_type(trace, GuardFired)) for trace in rerolls)
+
+
+def test_the_turn_before_the_fork_is_out_of_reach_of_the_arms_guard() -> None:
+    live = False
+    guard = Gated(Refusing(), lambda: live)
+    rule = lambda event: asyncio.run(guard.review(event, None)).kind  # type: ignore[arg-type]  # noqa: E731 - short
+    assert rule(ProposedModelCall(())) == "allow"
+    live = True  # the recorded replies are used up; the last one's calls are still made
+    assert rule(ProposedToolCall("c1", "events", {}, False)) == "allow"
+    assert rule(ProposedModelCall(())) == "deny"
+    assert rule(ProposedToolCall("c2", "events", {}, False)) == "deny"
+
+
+class Refusing:
+    """A guard that refuses everything."""
+
+    name = "refusing"
+
+    async def review(self, event: GuardEvent, operator: Operator) -> Ruling:
+        return Ruling("deny")
 
 
 def test_detected_steps_give_causal_lethality_and_the_run_resumes(base: Path, tmp_path: Path) -> None:

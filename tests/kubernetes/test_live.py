@@ -138,7 +138,7 @@ class TestTrial:
             assert namespace.startswith("app-")
         finally:
             await environment.close()
-        assert not janitor.exists(own, namespace)
+        assert wait_until(own, lambda: not janitor.exists(own, namespace), timeout=300, interval=1)
 
     def look(self, tools: Toolbox, cluster: Cluster) -> None:
         """The incident is there, and nothing of the harness or of other trials."""

@@ -20,7 +20,6 @@ from harness.models.prices import Prices, Rates, resolve, worst
 from harness.models.tariff import Tariff
 from harness.models.wire import cache_marked
 from harness.protocols import Message, ModelReply, ModelRequest
-from harness.records import Usage
 from tests.openai_server import OpenAIServer
 
 TASK: list[Message] = [
@@ -33,6 +32,8 @@ PRICES = {"input": 2.0, "cached_input": 0.5, "cache_write": 3.0, "output": 10.0}
 class Recorder:
     """A meter that notes what it is told; it can refuse, and can have failures repeated."""
 
+    known: ModelReply | None = None
+
     def __init__(self, refuse: bool = False, again: int = 0) -> None:
         self.told: list[Any] = []
         self._refuse = refuse
@@ -44,8 +45,8 @@ class Recorder:
         self.told.append(claim)
         return self
 
-    def answered(self, usage: Usage) -> None:
-        self.told.append(usage)
+    def answered(self, reply: ModelReply) -> None:
+        self.told.append(reply.usage)
 
     async def failed(self, failure: Failure) -> bool:
         self.told.append(failure.kind)

@@ -112,3 +112,12 @@ def test_planning_does_not_change_the_plan() -> None:
 
 def test_durations_are_readable() -> None:
     assert [duration(s) for s in (30, 600, 9000, None)] == ["30 s", "10 min", "2.5 h", "unknown"]
+
+
+def test_a_search_says_what_it_may_take_at_most(capsys: pytest.CaptureFixture[str]) -> None:
+    rules = {"held_out": [20], "trials": 500}
+    found = estimate(config(arms={"baseline": []}, closed_loop=rules))
+    assert found["trials"] == 1000
+    assert {cell["trials"] for cell in found["cells"]} == {500}
+    print_plan(found)
+    assert "1000 trials and forks at most" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from harness.config import ExperimentConfig, parse_config
 from harness.errors import ConfigurationError
 from harness.experiment import build_plan, run_experiment
+from harness.store import RunDirectory
 from tests.experiment.test_command_line import harness, results
 from tests.openai_server import OpenAIServer
 from tests.snapshot.conftest import Recorded
@@ -97,3 +98,19 @@ def test_the_listing_names_problems_by_file(recorded: Recorded, tmp_path: Path) 
     assert done.returncode == 1
     assert f"{broken}:2: torn row" in done.stderr
     assert "no ground truth" in done.stderr
+
+
+def test_a_fork_on_a_recording_reproduces_the_rest_event_by_event(recorded: Recorded, tmp_path: Path) -> None:
+    stored = RunDirectory(tmp_path / "stored")
+    run_experiment(composed(*arguments(recorded, stored.path, "model=[sim_early_stop]")))
+    record = next(one for one in stored.records() if one.spec.arm == "verifier_gate")
+    events = stored.trace(record)
+    at, forked = str(len(events) // 2), tmp_path / "forked"
+    done = harness(
+        "fork", record.spec.trial_id, "--run", str(stored.path), "--at", at, "--same-seed",
+        "--root", str(recorded.root), "--run-dir", str(forked),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (fork,) = RunDirectory(forked).records()
+    assert RunDirectory(forked).trace(fork) == events
+    assert (fork.score, fork.labels) == (record.score, record.labels)

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.statistics.sequential import chance_to_decide, confidence_sequence, log_e_process
+from harness.statistics.sequential import (
+    chance_to_decide,
+    confidence_sequence,
+    log_e_process,
+    symmetric_sequence,
+)
 
 thirds = st.lists(st.integers(-3, 3).map(lambda n: n / 3), min_size=1, max_size=8)
 
@@ -59,3 +64,33 @@ def test_futility_knows_hope_from_none() -> None:
     assert hopeful > 0.5
     assert hopeless < 0.1
     assert chance_to_decide([0.1], 0, 0.2) == 0
+
+
+@given(
+    st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.0, 0.0, 0.5, 1.0]), min_size=1, max_size=25),
+    st.sampled_from([1.0, 14.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_symmetric_interval_excludes_zero_only_when_the_e_process_has_decided(
+    d: list[float], width: float
+) -> None:
+    low, high = symmetric_sequence(d, 0.05, width)
+    assert low <= high
+    if log_e_process(d).max() < np.log(20):
+        assert low <= 0 <= high
+
+
+def test_the_symmetric_interval_tells_the_direction_of_a_clear_effect() -> None:
+    low, high = symmetric_sequence([0.5, 0.0, 1.0, 0.5] * 6)
+    assert 0 < low < 0.5 < high
+    assert symmetric_sequence([]) == (-1, 1)
+
+
+def test_the_symmetric_interval_covers_at_every_look() -> None:
+    rng = np.random.default_rng(3)
+    missed = 0
+    for _ in range(150):
+        d = 0.2 + rng.choice([-1, 1], 30) * rng.choice([0.0, 0.1, 0.3], 30)
+        low, high = symmetric_sequence(d, 0.05)
+        missed += not low <= 0.2 <= high
+    assert missed <= 0.05 * 150

@@ -18,7 +18,8 @@ from harness.environments.kubernetes.marks import OWNED, RUN, TRIAL, is_expired
 
 NAMESPACE = "Namespace"
 CLUSTER_KINDS = ("ClusterRoleBinding", "ClusterRole", "PriorityClass", "PersistentVolume", "StorageClass")
-WAIT_S = 180.0
+WAIT_S = 300.0
+"""How long namespaces may take to go: a busy node needs minutes to stop dozens of containers."""
 
 
 class Sweep(NamedTuple):

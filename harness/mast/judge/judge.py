@@ -41,6 +41,8 @@ class Judgement:
     """What was paid; replies from the cache cost nothing."""
     provenance: dict[str, str] = field(default_factory=dict)
     """Hashes of prompts, taxonomy and models."""
+    unreached: bool = False
+    """Some answers are missing because a model could not be reached."""
 
 
 class Judge:
@@ -94,6 +96,7 @@ class Judge:
         families = [[slug for slug in slugs if slug in wanted] for slugs in FAMILIES.values()]
         outcomes = await asyncio.gather(*(inquiry.settle(slugs) for slugs in families if slugs))
         result = Judgement(provenance=self.provenance(), usage=total(inquiry.usage))
+        result.unreached = inquiry.unreached
         settled = {slug: said for answers, _ in outcomes for slug, said in answers.items()}
         for _, missing in outcomes:
             result.missing |= missing
@@ -141,6 +144,7 @@ class Inquiry:
     windows: list[str]
     candidates: Mapping[str, Sequence[int]]
     usage: list[Usage] = field(default_factory=list)
+    unreached: bool = False
 
     async def settle(self, slugs: Sequence[str]) -> tuple[dict[str, Said], dict[str, str]]:
         """Answers of one family, and why others are missing."""
@@ -175,6 +179,7 @@ class Inquiry:
                     place, ModelRequest(messages, [report_tool(slugs)], seed, limit)
                 )
             except InfrastructureError as error:
+                self.unreached = True
                 return Reading({}, "", str(error))
             self.usage.append(reply.usage)
             reading = read_reply(reply, slugs, by_number)
