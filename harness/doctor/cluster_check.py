@@ -11,6 +11,8 @@ from harness.errors import ConfigurationError
 from harness.live_config import KubernetesConfig
 
 ANSWER_S = 10
+LIVE = ("kubernetes", "attached")
+"""Environments that play on a cluster."""
 HINT = (
     "`kubectl version` must work with this kubeconfig and context; docs/live_cluster.md says what is needed"
 )
@@ -47,7 +49,7 @@ NEEDED = (
 
 def check_cluster(config: ExperimentConfig) -> Sequence[Finding]:
     """Ask for the version, then for each permission."""
-    needed = config.environment.kind == "kubernetes"
+    needed = config.environment.kind in LIVE
     settings = config.environment.kubernetes or KubernetesConfig()
     from harness.environments.kubernetes.access import connect
 

@@ -1,7 +1,8 @@
-"""Where the numbers of an incident come from: nothing, a recording, or the pods of a live cluster."""
+"""Where the numbers of an incident come from: a simulation, a recording, a live cluster's pods, or Prometheus."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from harness.config import ExperimentConfig
 from harness.doctor.cluster_check import ANSWER_S
 from harness.doctor.findings import Finding, broken
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, InfrastructureError
 from harness.live_config import KubernetesConfig
 
 RESOURCE_METRICS = "metrics.k8s.io"
@@ -22,6 +23,8 @@ def check_metrics(config: ExperimentConfig) -> Sequence[Finding]:
         return [recording(config.environment.root)]
     if kind == "kubernetes":
         return live(config.environment.kubernetes or KubernetesConfig())
+    if kind == "attached" and config.environment.kubernetes and config.environment.kubernetes.attached:
+        return [prometheus(config.environment.kubernetes.attached.prometheus)]
     return [Finding("metrics", "ok", f"environment={kind} needs no endpoint")]
 
 
@@ -34,6 +37,24 @@ def recording(root: str | None) -> Finding:
         hint = "`hf download` as in the README, or `scenarios export`"
         return Finding("metrics", "failed", f"no Scenario-N folder in {root}", hint)
     return Finding("metrics", "ok", f"{found} recorded scenarios in {root}")
+
+
+def prometheus(url: str) -> Finding:
+    """Whether the configured Prometheus answers, and scrapes anything."""
+    from harness.environments.kubernetes.prometheus import Prometheus
+
+    try:
+        targets = Prometheus(url).instant("up", time.time())
+    except InfrastructureError as error:
+        hint = (
+            "environment.kubernetes.attached.prometheus; `kubectl port-forward` makes it reachable from here"
+        )
+        return Finding("metrics", "failed", error.detail, hint)
+    if not targets:
+        return Finding(
+            "metrics", "failed", f"Prometheus at {url} scrapes nothing", "look at its targets page"
+        )
+    return Finding("metrics", "ok", f"Prometheus at {url} scrapes {len(targets)} targets")
 
 
 def live(settings: KubernetesConfig) -> Sequence[Finding]:

@@ -49,6 +49,7 @@ class Browser:
         """Open an address anew."""
         self.driver.get("about:blank")
         self.drained()
+        self.errors()
         self.driver.get(address)
 
     def find(self, css: str) -> Any:

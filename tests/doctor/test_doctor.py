@@ -125,7 +125,9 @@ class ApiServer(NamedTuple):
 
 
 @contextmanager
-def api_server(forbidden: Sequence[str] = (), groups: Sequence[str] = ()) -> Iterator[ApiServer]:
+def api_server(
+    forbidden: Sequence[str] = (), groups: Sequence[str] = (), prometheus: int = 0
+) -> Iterator[ApiServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path.startswith("/version"):
@@ -133,6 +135,8 @@ def api_server(forbidden: Sequence[str] = (), groups: Sequence[str] = ()) -> Ite
                 self.answer(
                     {"major": "1", "minor": "31", "gitVersion": "v1.31.0"} | dict.fromkeys(unsaid, "")
                 )
+            elif self.path.startswith("/api/v1/query"):
+                self.answer({"data": {"result": [{"value": [0, "1"]}] * prometheus}})
             else:
                 listed = [{"name": name, "versions": []} for name in groups]
                 self.answer({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
@@ -201,6 +205,16 @@ def test_where_metrics_come_from(tmp_path: Path) -> None:
     for groups, status in (((), "absent"), (("metrics.k8s.io",), "ok")):
         with api_server(groups=groups) as server:
             assert one(check_metrics(live(server.kubeconfig(tmp_path))), "metrics").status == status
+
+
+@pytest.mark.parametrize(("samples", "status"), [(2, "ok"), (0, "failed")])
+def test_a_prometheus_is_asked_what_it_scrapes(samples: int, status: str) -> None:
+    with api_server(prometheus=samples) as server:
+        attached = {"kubernetes": {"attached": {"prometheus": server.address}}, "kind": "attached"}
+        finding = one(check_metrics(config(environment=attached)), "metrics")
+    assert (finding.status, server.address in finding.what) == (status, True)
+    silent = one(check_metrics(config(environment=attached)), "metrics")
+    assert (silent.status, "port-forward" in silent.hint) == ("failed", True)
 
 
 def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness.config import parse_config
+from harness.executors.postponed import LeftOwed
 from harness.executors.supply import Job
 from harness.executors.worker import Worker
 from harness.experiment import build_plan
@@ -15,7 +16,7 @@ from harness.finished import Finished
 from harness.store import RunDirectory
 from tests.survival.runs import raw_config
 
-BATCH = msgspec.msgpack.Decoder(list[Finished])
+NEWS = msgspec.msgpack.Decoder(tuple[list[Finished], list[LeftOwed]])
 
 
 def test_trials_that_end_while_others_are_under_way_all_come_back(tmp_path: Path) -> None:
@@ -24,13 +25,13 @@ def test_trials_that_end_while_others_are_under_way_all_come_back(tmp_path: Path
     jobs = [Job(spec, lost=number % 2) for number, spec in enumerate(plan.trials)]
 
     async def drain() -> list[Finished]:
-        worker = Worker(config, lanes=2, credentials={})
+        worker = Worker(config, lanes=2, credentials={}, broker=None)
         await worker.hello()
         finished: list[Finished] = []
         waiting = list(jobs)
         while len(finished) < len(jobs):
             batch, waiting = waiting[:2], waiting[2:]
-            finished += BATCH.decode(await asyncio.wait_for(worker.exchange(batch), 60))
+            finished += NEWS.decode(await asyncio.wait_for(worker.exchange(batch), 60))[0]
         await worker.close()
         return finished
 

@@ -22,7 +22,7 @@ from harness.cli import FAILED, complain
 from harness.config import parse_config
 from harness.errors import HarnessError
 from harness.executors.supply import Job
-from harness.experiment import build_plan, run_dir, run_experiment, run_owed
+from harness.experiment import build_plan, run_experiment, run_owed
 from harness.finished import Finished
 from harness.records import TrialSpec
 from harness.runner import TrialRunner
@@ -168,7 +168,7 @@ def main(point: str, raw: dict[str, Any], report: bool) -> int:
     if report:
         return FAILED if run_experiment(config).unaccounted else 0
     plan = build_plan(config)
-    run = RunDirectory(run_dir(config))
+    run = RunDirectory(Path(config.directory))
     run.open_for_writing(plan)
     try:
         run_owed(config, plan, run)
