@@ -51,6 +51,7 @@ VERBS = (
     "scenarios", "report", "view", "compare", "fork", "score", "export", "serve", "classify", "calibrate",
     "janitor", "fidelity",
 )  # fmt: skip
+SWEEP = ("-m", "--multirun")
 FAILED, WRONG = 1, 2
 
 
@@ -95,7 +96,10 @@ def hydra_application(argv: Sequence[str], work: Callable[[dict[str, Any]], int]
             raise TypeError("Hydra composes a mapping")
         codes.append(guarded(lambda: work({str(key): value for key, value in container.items()})))
 
-    sys.argv = ["harness", *argv]
+    sweep = [
+        argument for argument in argv if argument in SWEEP
+    ]  # argparse takes overrides on one side of it only
+    sys.argv = ["harness", *sweep, *(argument for argument in argv if argument not in SWEEP)]
     offer_added_groups()
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(job)()
