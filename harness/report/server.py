@@ -148,8 +148,8 @@ class Handler(BaseHTTPRequestHandler):
 def serve_report(run: Path, port: int, tell: Callable[[str], object]) -> None:
     """Serve until interrupted; `tell` is called with the address."""
     with ReportServer(run, port) as server:
-        tell(server.address)
         try:
+            tell(server.address)
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
             return
