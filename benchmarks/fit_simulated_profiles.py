@@ -31,12 +31,12 @@ from scenarios.loader import catalogue
 
 
 class Target(NamedTuple):
-    """A published signature (facts/mast.md 4.2, 4.3): recall, modes per failed trace, share of failed traces."""
+    """A published signature (docs/sources M4): recall, modes per failed trace, share of failed traces."""
 
     recall: float
     modes_per_failed: float
     shares: dict[str, float]
-    """Verification counts as one family: the published 3.3 may hold 3.2 (facts/mast.md 0)."""
+    """Verification counts as one family: the published 3.3 may hold 3.2 (docs/sources M2)."""
 
 
 ORDER = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code of DESIGN section 5."""
+    """Run the command line; the exit code, as the help says."""
     from harness.cli import run
 
     return run(list(sys.argv[1:] if argv is None else argv))

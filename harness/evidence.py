@@ -27,7 +27,7 @@ POD = re.compile(r"-[a-f0-9]{6,10}(-[a-z0-9]{5})?$")
 NOISE = re.compile(
     r"Watchdog|InfoInhibitor|TargetDown|NodeCPUHighUsage|NodeSystemSaturation|CPUThrottlingHigh|KubeAPI\w*|etcd\w*"
 )
-"""Alerts that every cluster shows without an incident (ITBench facts, appendix B)."""
+"""Alerts that every cluster shows without an incident (docs/sources IB)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A checkout of ITBench on disk (facts/itbench.md 1.1, 1.2): where things are, and what can be read.
+"""A checkout of ITBench on disk (docs/sources I1): where things are, and what can be read.
 
 Owns: paths, parsing, the checkout's commit. Does not own: what it means for a scenario of ours (`importing.py`).
 """

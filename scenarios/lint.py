@@ -1,4 +1,4 @@
-"""Lint of ground truth: the defects of published files (facts/itbench.md 1.9, 2.6), found mechanically.
+"""Lint of ground truth: the defects of published files (docs/sources I1.9, I2), found mechanically.
 
     structure    ids that dangle or repeat, filters that do not compile, no root
     injection    roots that name nothing which the injections touch, injections that no root names, other kinds,

@@ -40,7 +40,7 @@ POLL_S = 30.0
 BACKGROUND = re.compile(
     "Watchdog|InfoInhibitor|TargetDown|NodeCPUHighUsage|NodeSystemSaturation|CPUThrottlingHigh|KubeAPI.*|etcd.*"
 )
-"""Alerts that clusters have without any fault (facts/itbench.md, appendix B)."""
+"""Alerts that clusters have without any fault (docs/sources IB)."""
 
 
 class PlayedEnvironment(Environment, Protocol):

@@ -1,5 +1,5 @@
 """Codex CLI rollouts as in ITBench-Trajectories: `session.jsonl`, with `agent_output.json` beside it where the run
-left one (facts/itbench.md 3.6). Tools of an MCP server lose the prefix `mcp__server__`.
+left one (docs/sources I3). Tools of an MCP server lose the prefix `mcp__server__`.
 """
 
 from __future__ import annotations

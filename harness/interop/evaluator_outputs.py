@@ -1,4 +1,4 @@
-"""The official evaluator's directory of outputs (facts/itbench.md 5.2), read by its own rules.
+"""The official evaluator's directory of outputs (docs/sources I5), read by its own rules.
 
     <outputs>/<incident>/<trial>/agent_output.json
 

@@ -1,4 +1,4 @@
-"""Ground truths as the official evaluator takes them (facts/itbench.md 5.2), and the data sets' indexes.
+"""Ground truths as the official evaluator takes them (docs/sources I5), and the data sets' indexes.
 
 A file may hold one ground truth, a list of them, or lines of JSON with `ground_truth_yaml`; a directory may hold
 `ground_truths.json` or one folder per scenario. Incidents are known by their number: `Scenario-12` is `12`.

@@ -1,4 +1,4 @@
-"""MAST-Data: `MAD_full_dataset.json` and `MAD_human_labelled_dataset.json` (facts/mast.md 3.1, 3.2).
+"""MAST-Data: `MAD_full_dataset.json` and `MAD_human_labelled_dataset.json` (docs/sources M3).
 
 Trajectories are free text; they are cut into turns at the headers that the systems write. Published labels are kept
 by release: the full set uses the judge prompt's numbering, the human one a numbering for each round.

@@ -26,7 +26,7 @@ SYMPTOM_READS = ALERT_READS | {
 NOISE = re.compile(
     r"Watchdog|InfoInhibitor|TargetDown|NodeCPUHighUsage|NodeSystemSaturation|CPUThrottlingHigh|KubeAPI|etcd"
 )
-"""Alerts that clusters without faults fire too (facts/itbench.md, appendix B)."""
+"""Alerts that clusters without faults fire too (docs/sources IB)."""
 
 _CITATIONS = re.compile(r"\[\s*(c\d+(?:\s*[,;]\s*c\d+)*)\s*\]")
 _SENTENCE = re.compile(r"[.;!?]\s+|\n+")

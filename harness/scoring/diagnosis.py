@@ -1,7 +1,7 @@
 """Diagnosis metrics: recall, precision, F1 over distinct root groups, and recall over what was mutated.
 
 Owns: the arithmetic. Does not own: what matches what (matcher.py) or what happens to trials without a
-diagnosis (errors.CAUSES). Does not inherit the official evaluator's defects (facts/itbench.md 5.8): recall
+diagnosis (errors.CAUSES). Does not inherit the official evaluator's defects (docs/sources I5): recall
 counts each root once and never exceeds 1, and an empty answer scores zero instead of vanishing.
 """
 

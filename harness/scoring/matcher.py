@@ -1,7 +1,7 @@
 """Does a predicted entity name a root group of the ground truth? Deterministic, with the rule that decided.
 
 Owns: the entity grammar, generated-name suffixes, filter compilation, kind policies, and the seven steps of
-facts/itbench.md 5.6. Does not own: ground-truth files (scenarios/schema.py) or the metrics (diagnosis.py).
+docs/sources I5. Does not own: ground-truth files (scenarios/schema.py) or the metrics (diagnosis.py).
 
 Kind policies, each implying the next:
     strict   the kinds are equal

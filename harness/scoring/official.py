@@ -1,4 +1,4 @@
-"""The official evaluator's SRE metrics (facts/itbench.md 5.3, 5.7), computed by rules from one diagnosis.
+"""The official evaluator's SRE metrics (docs/sources I5), computed by rules from one diagnosis.
 
 Owns: the arithmetic and the scorecard. Does not own: matching (`matcher.py`), contraction (`propagation.py`),
 criteria that need reading (`judge.py`), files and averages.

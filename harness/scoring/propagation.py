@@ -1,7 +1,7 @@
 """The causal chain: Kubernetes objects contracted to semantic components, and how well two chains agree.
 
 Owns: contraction, contracted paths, their longest common subsequence, distances along a chain. All of it stands
-in for what the official judge does by reading (facts/itbench.md 5.3), with rules instead of its discretion:
+in for what the official judge does by reading (docs/sources I5), with rules instead of its discretion:
 
 - Service, Pod, Deployment, ReplicaSet, StatefulSet and DaemonSet of one name and namespace are one component; a chaos
   Schedule and the experiment that is aliased to it are one; every other group stands alone.

@@ -31,7 +31,7 @@ def other_models_baseline(frame: pd.DataFrame, model: str, reference: str, metri
     """Scenario -> mean of the metric under the reference arm over all *other* models.
 
     Leave-one-model-out: the model's own trials, of any arm, never enter its covariate, so adjusting by it
-    cannot leak the outcome (facts/mast.md 6.8). Empty when there is no other model."""
+    cannot leak the outcome (docs/sources S8). Empty when there is no other model."""
     others = frame.loc[(frame["model"] != model) & (frame["arm"] == reference) & frame[metric].notna()]
     per_model = others.groupby(["scenario", "model"])[metric].mean()
     return {str(scenario): float(value) for scenario, value in per_model.groupby("scenario").mean().items()}
@@ -45,7 +45,7 @@ def cuped(
     CUPED (Deng et al. 2013, WSDM) with theta = Cov(d, x) / Var(x). The covariate's expectation is its mean over
     all N scenarios that have one, the S paired ones among them, so it is known only as well as N allows (double
     sampling; Cochran 1977, section 12.6):  Var = sum e^2 / (S - 2) / S + theta^2 Var(x) / N.  The factor
-    1 - rho^2 of facts/mast.md 6.8 is reached as N grows; with N = S nothing is gained, and the ratio says so.
+    1 - rho^2 of docs/sources S8 is reached as N grows; with N = S nothing is gained, and the ratio says so.
     Needs five scenarios that have both, and values that vary.
     """
     shared = sorted(differences.keys() & covariate.keys())

@@ -27,7 +27,7 @@ class Components(NamedTuple):
     """Runs per scenario that the scenario variance was corrected for."""
 
     def variance_of_mean(self, scenarios: int, runs: int, judgements: int = 1) -> float | None:
-        """s2_s / S + s2_r / (S K) + s2_j / (S K J)  (facts/mast.md 6.4)."""
+        """s2_s / S + s2_r / (S K) + s2_j / (S K J)  (docs/sources S4)."""
         if self.scenario is None or self.run is None:
             return None
         inner = self.run + (self.judge or 0.0) / judgements

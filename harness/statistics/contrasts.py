@@ -95,7 +95,7 @@ def scenario_contrast(
     bounds: tuple[float, float] | None = None,
     seed: int = SEED,
 ) -> Contrast:
-    """The mean of the scenario differences, its interval and its p-value (facts/mast.md 6.2).
+    """The mean of the scenario differences, its interval and its p-value (docs/sources S2).
 
     `bounds` is the range that the metric can take; the interval is cut to what a difference can be.
     """

@@ -31,8 +31,8 @@ def cost_per_success(
 ) -> Ratio:
     """Expected cost per success, E[cost] / P(success) = sum of costs / number of successes.
 
-    Interval: percentile cluster bootstrap over scenarios (Field & Welsh 2007, JRSS B 69:369; facts/mast.md
-    6.11); a resample without any success has infinite cost, so the upper limit may be missing.
+    Interval: percentile cluster bootstrap over scenarios (Field & Welsh 2007, JRSS B 69:369; docs/sources S11).
+    A resample without any success has infinite cost, so the upper limit may be missing.
     """
     spent = np.asarray(cost, dtype=np.float64)
     won = np.asarray(success, dtype=np.float64)

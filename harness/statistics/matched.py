@@ -28,7 +28,7 @@ def mcnemar_exact(arm: Sequence[bool], reference: Sequence[bool]) -> Discordance
     """McNemar's exact test for one run per scenario and arm.
 
     Given b + c discordant pairs, b is binomial with chance 1/2 under the null:
-    p = min(1, 2 Bin(min(b, c); b + c, 1/2))  (McNemar 1947, Psychometrika 12:153; facts/mast.md 6.3). Fewer
+    p = min(1, 2 Bin(min(b, c); b + c, 1/2))  (McNemar 1947, Psychometrika 12:153; docs/sources S3). Fewer
     than six discordant pairs cannot reach 0.05. With repeats the runs of a scenario are not independent: use
     the scenario contrast there.
     """
@@ -53,7 +53,7 @@ def tost(differences: Sequence[float] | Floats, margin: float, better: str = "hi
     """Equivalence and non-inferiority of an arm from its scenario differences.
 
     t_L = (d + m) / SE, t_U = (d - m) / SE with SE = sd(d) / sqrt(S) and S - 1 degrees of freedom;
-    p = max(P(T > t_L), P(T < t_U))  (Schuirmann 1987, J Pharmacokin Biopharm 15:657; facts/mast.md 6.10).
+    p = max(P(T > t_L), P(T < t_U))  (Schuirmann 1987, J Pharmacokin Biopharm 15:657; docs/sources S10).
     `better` says which direction is no harm: `higher` or `lower`. Differences without any spread (SE = 0)
     are taken as known exactly only from 10 scenarios on; with fewer they prove nothing and p is 1.
     """

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 LEAST_YOUDEN = 0.4
-"""A mode whose J = se + sp - 1 may be below this is not published (facts/mast.md 6.7)."""
+"""A mode whose J = se + sp - 1 may be below this is not published (docs/sources S7)."""
 
 
 class Calibration(NamedTuple):
@@ -58,7 +58,7 @@ def rogan_gladen(
 
     pi = (p + sp - 1) / (se + sp - 1), cut to [0, 1]  (Rogan & Gladen 1978, Am J Epidemiol 107:71), with
     Var = [p(1-p)/n + pi^2 se(1-se)/m1 + (1-pi)^2 sp(1-sp)/m0] / (se+sp-1)^2
-    (Lee et al. 2025, arXiv 2511.21140; facts/mast.md 6.7). se and sp use Agresti-Coull's two added successes
+    (Lee et al. 2025, arXiv 2511.21140; docs/sources S7). se and sp use Agresti-Coull's two added successes
     and failures in the variance, so that 10 of 10 is not taken as certainty. `effective` replaces n where
     trials are clustered. Refused when the lower limit of J reaches below LEAST_YOUDEN.
     """

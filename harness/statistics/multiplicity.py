@@ -24,7 +24,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
     With sorted p(1) <= ... <= p(m):  min over j >= i of m p(j) / j. Rejecting where it is at most q keeps the
     expected share of false discoveries at q for independent or positively dependent tests; the exploratory
-    family uses q = 0.10 (facts/mast.md 6.6).
+    family uses q = 0.10 (docs/sources S6).
     """
     return _adjusted(p_values, "fdr_bh")
 

@@ -21,7 +21,7 @@ class Spread(NamedTuple):
 
 
 def sd_of_difference(spread: Spread, repeats: int) -> float:
-    """sqrt(omega^2 + 2 s2_run / K): of a scenario's observed difference (facts/mast.md 6.4)."""
+    """sqrt(omega^2 + 2 s2_run / K): of a scenario's observed difference (docs/sources S4)."""
     return math.sqrt(spread.effect**2 + 2 * spread.run**2 / repeats)
 
 

@@ -33,7 +33,7 @@ def log_e_process(differences: Sequence[float] | Floats, rate: float = RATE) -> 
     and E_t is a nonnegative martingale: P(some E_t >= 1/a) <= a at any peeking (Ville 1939; de la Pena 1999, Ann
     Probab 27:537; Ramdas et al. 2023, Stat Sci 38:576). The same null as the sign-flip test, and like it free of
     the metric's scale: b_i depends on sizes, never on signs. A bet of the form 1 + b d with b <= 1/2
-    (facts/mast.md 6.9) is valid too but cannot bet enough: it needed about twice the scenarios.
+    (docs/sources S9) is valid too but cannot bet enough: it needed about twice the scenarios.
     """
     d = np.asarray(differences, dtype=np.float64)
     size = np.sqrt(np.cumsum(d**2, axis=-1) / np.arange(1, d.shape[-1] + 1))

@@ -1,6 +1,6 @@
 """Action validation: what is called must be what was said, about objects that exist, in a phase that permits it.
 
-Targets reasoning-action mismatch and role violation (facts: MAST 2.6, 1.2). Three checks in code, before
+Targets reasoning-action mismatch and role violation (MAST 2.6, 1.2). Three checks in code, before
 anything runs: the announced tool or the stated intent against the call; the object against the inventory of
 names that the tools have shown (an unknown name is looked up once); the phase against its permissions.
 Refusals in a row are capped, so that a misreading cannot block an agent for ever.

@@ -1,6 +1,6 @@
 """Clarification branch: where the incident is ambiguous, probe, ask or declare before anything is changed.
 
-Targets no clarification (facts: MAST 2.2). Ambiguity is decided in code: the request names no namespace; what
+Targets no clarification (MAST 2.2). Ambiguity is decided in code: the request names no namespace; what
 is to be changed is one of several candidates and no read was directed at it; reads of it contradict each other.
 Until it is resolved, changes are refused; so is a submission that assumes its root cause in words. Resolved
 means: a read directed at the target, an answer of the operator, or a declared assumption. Refusals are

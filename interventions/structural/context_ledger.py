@@ -1,6 +1,6 @@
 """Context ledger: established facts are pinned, and kept when the conversation no longer fits.
 
-Targets history loss, conversation reset and derailment (facts: MAST 1.4, 2.1, 2.3). The ledger holds the first
+Targets history loss, conversation reset and derailment (MAST 1.4, 2.1, 2.3). The ledger holds the first
 alerts, entities under suspicion or ruled out, and changes made, all from the agent's own trace. Before the window
 overflows, old results are compacted and the ledger is put beside the task; the trace records each compaction.
 An agent that starts over, or spends call after call on objects unrelated to the incident, is handed the ledger.

@@ -1,6 +1,6 @@
 """Evidence citation: a diagnosis is accepted only with citations of calls that were made; none is made again.
 
-Targets no or incomplete verification (facts: MAST 3.2). The middle step of the verification ladder: it reads
+Targets no or incomplete verification (MAST 3.2). The middle step of the verification ladder: it reads
 citations and the trace, not what the calls show. Refusals are capped.
 """
 

@@ -1,6 +1,6 @@
 """Iteration cap: after a fixed number of turns the agent has to conclude, and is concluded.
 
-Targets unaware termination (facts: MAST 1.5). The lightest step of the verification ladder: it checks nothing,
+Targets unaware termination (MAST 1.5). The lightest step of the verification ladder: it checks nothing,
 it only ends. After the cap only `submit` passes; after a few more turns the best answer so far is handed in.
 """
 

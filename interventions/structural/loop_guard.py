@@ -1,6 +1,6 @@
 """Loop guard: a call that was answered already is answered from the record, and repetition is stopped.
 
-Targets step repetition (facts: MAST 1.3). Calls are compared by tool and canonical arguments. An executed
+Targets step repetition (MAST 1.3). Calls are compared by tool and canonical arguments. An executed
 change makes all earlier answers outdated, and after one, waiting does too: polling for an effect is no loop.
 """
 

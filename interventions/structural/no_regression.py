@@ -1,6 +1,6 @@
 """No regression: a change that makes the symptom set grow is put back; wide changes are tried dry first.
 
-Targets missing and incorrect verification in remediation (facts: MAST 3.2, 3.3). The guard keeps executed changes
+Targets missing and incorrect verification in remediation (MAST 3.2, 3.3). The guard keeps executed changes
 as an undo stack and compares alerts seen before and after them. Alerts that were not there before, seen once a
 change had time to settle, undo what was changed since the last good look. It reads by itself only where it must:
 before a change if nobody looked at the alerts yet, at a submission if nobody looked afterwards, and to try a wide

@@ -1,6 +1,6 @@
 """Termination FSM: triage, diagnose, remediate, verify, conclude, with transitions owned by code.
 
-Targets unaware and premature termination (facts: MAST 1.5, 3.1). The state follows from what the trace shows,
+Targets unaware and premature termination (MAST 1.5, 3.1). The state follows from what the trace shows,
 never from what the model says. An answer is accepted once the obligations of all states are met; every state
 has a budget of calls and of tokens; when one is used up, or nothing remains to be done, only `submit` passes, and
 after a few refused calls the best answer so far is handed in, which protects recall at the end of a budget.

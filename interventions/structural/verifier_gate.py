@@ -1,6 +1,6 @@
 """Verifier gate: a diagnosis is accepted only with evidence that the trace can prove and that still holds.
 
-Targets no or incomplete verification, incorrect verification and premature termination (facts: MAST 3.1-3.3).
+Targets no or incomplete verification, incorrect verification and premature termination (MAST 3.1-3.3).
 The heaviest step of the verification ladder: beside the citations it checks what the cited calls show, and it
 makes those again whose results may be outdated. A refusal lists exactly what is missing. Refusals are capped:
 after the cap the submission is let through and recorded as forced, so that the gate itself cannot keep an

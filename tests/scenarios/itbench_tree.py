@@ -1,4 +1,4 @@
-"""A small checkout of ITBench in its documented layout (facts/itbench.md 1.1, 1.2), written for tests."""
+"""A small checkout of ITBench in its documented layout (docs/sources I1), written for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ground-truth lint reproduces the known defects of the published files (facts/itbench.md 1.9)."""
+"""Ground-truth lint reproduces the known defects of the published files (docs/sources I1.9)."""
 
 from __future__ import annotations
 

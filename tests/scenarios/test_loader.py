@@ -46,7 +46,7 @@ CLASSES = {
     "N": {51, 54, 55, 56, 57, 60},
     "A": {1, 19, 29, 31, 33, 37, 38, 39, 42, 47, 49, 52, 58, 59, 62, 63, 80, 83, 91, 102},
 }
-"""The classes of known conflicts (facts/itbench.md 1.9)."""
+"""The classes of known conflicts (docs/sources I1.9)."""
 NATIVE = (
     *range(1, 9), *range(10, 17), 20, 23, 24, 30, 31, 33, 34, 37, 38, 39, 40, 42, 43, 44, 45, 46, 49, 51, 52,
     56, 57, 58, 59, 60, 63, 102, 105, 114,

@@ -1,4 +1,4 @@
-"""The trap list of facts/itbench.md 9: remedies that look right and are not, by name."""
+"""Traps: remedies that look right and are not, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entity matcher on hand-made cases with known answers (facts/itbench.md 5.6)."""
+"""The entity matcher on hand-made cases with known answers (docs/sources I5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MAST 2.1, conversation reset: the dialogue starts again from scratch (facts/mast.md 1.3).
+"""MAST 2.1, conversation reset: the dialogue starts again from scratch (docs/sources M1).
 
 Decides, for each role: the task is issued again; or, after at least five calls, the agent repeats its opening
 words and its first calls in order, or (where it opened without words, or nothing says otherwise) its first

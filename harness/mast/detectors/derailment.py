@@ -1,4 +1,4 @@
-"""MAST 2.3, task derailment: effort leaves the objective and does not return (facts/mast.md 1.3).
+"""MAST 2.3, task derailment: effort leaves the objective and does not return (docs/sources M1).
 
 Proposes, for a judge: a run of calls about objects that neither the alerts nor any change or alarm that was seen
 nor the answer has anything to do with; or, after a failed call, a run of calls on the agent's own files and

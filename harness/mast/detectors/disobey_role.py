@@ -1,4 +1,4 @@
-"""MAST 1.2, disobey role specification: a role of a team, or a phase, does what is not its work (facts/mast.md 1.3).
+"""MAST 1.2, disobey role specification: a role of a team, or a phase, does what is not its work (docs/sources M1).
 
 Decides, where an architecture limits its roles: a role attempted a call that its tools do not hold, whether the
 architecture refused it or not. Not applicable to one agent without roles or phases.

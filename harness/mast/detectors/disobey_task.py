@@ -1,4 +1,4 @@
-"""MAST 1.1, disobey task specification: the part that code can check (facts/mast.md 1.3).
+"""MAST 1.1, disobey task specification: the part that code can check (docs/sources M1).
 
 Decides: the task's requirements as assertions. The attempt ended without an answer by the agent's own
 doing; a submission was refused because it broke the contract; an entity is not `namespace/Kind/name`;

@@ -1,4 +1,4 @@
-"""MAST 1.4, loss of conversation history: facts that were established vanish (facts/mast.md 1.3).
+"""MAST 1.4, loss of conversation history: facts that were established vanish (docs/sources M1).
 
 Decides, where results went out of the model's sight (recorded by the harness, by the window or a compaction): one of
 them is read again afterwards with nothing changed in between.

@@ -1,5 +1,5 @@
 """MAST 2.5, ignored other agent's input; in the extended reading also what a tool or validator said
-(facts/mast.md 1.3). The note says which reading it is.
+(docs/sources M1). The note says which reading it is.
 
 Decides, where a submission followed a refused one: it is the same, with no change, wait or look at users in
 between.

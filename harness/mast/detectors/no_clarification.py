@@ -1,4 +1,4 @@
-"""MAST 2.2, fail to ask for clarification: what is unclear is guessed at (facts/mast.md 1.3).
+"""MAST 2.2, fail to ask for clarification: what is unclear is guessed at (docs/sources M1).
 
 Nobody can be asked here, so this is about assumptions that are neither probed nor marked as revisable.
 Proposes, for a judge: the answer, or the words before a change, assume something of an object that no read

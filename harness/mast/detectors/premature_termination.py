@@ -1,4 +1,4 @@
-"""MAST 3.1, premature termination: the agent ends while obligations are open (facts/mast.md 1.3).
+"""MAST 3.1, premature termination: the agent ends while obligations are open (docs/sources M1).
 
 Decides, when the agent itself ended: alerts were never read; nothing but alerts was read, so no
 hypothesis was tested; an alert was seen firing and neither followed up by any later read nor named in the

@@ -1,4 +1,4 @@
-"""MAST 2.6, reasoning-action mismatch: what is done differs from what was said (facts/mast.md 1.3).
+"""MAST 2.6, reasoning-action mismatch: what is done differs from what was said (docs/sources M1).
 
 Decides, where the agent announced a tool by name or stated a hypothesis as namespace/Kind/name: it announces one
 tool and calls another in the same turn, never the announced one; it answers only causes that it never put forward,

@@ -1,4 +1,4 @@
-"""SRE extension codes, kept apart from the 14 modes and never counted with them (facts/mast.md 7, 12).
+"""SRE extension codes, kept apart from the 14 modes and never counted with them (docs/sources M1).
 
     hallucinated_entity  decides: the answer names an object that no tool result and no task ever showed
     wrong_time_window    decides: a contributing factor cites only reads whose window ends before the first alert

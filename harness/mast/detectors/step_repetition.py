@@ -1,4 +1,4 @@
-"""MAST 1.3, step repetition: finished work done again with nothing new (facts/mast.md 1.3).
+"""MAST 1.3, step repetition: finished work done again with nothing new (docs/sources M1).
 
 Decides: the same tool with the same canonical arguments again, where the earlier call succeeded, nothing
 was changed and no `wait` passed in between, and the result says the same; an attempt that a guard denied

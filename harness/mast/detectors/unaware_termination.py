@@ -1,4 +1,4 @@
-"""MAST 1.5, unaware of termination conditions: the agent runs on (facts/mast.md 1.3).
+"""MAST 1.5, unaware of termination conditions: the agent runs on (docs/sources M1).
 
 Decides: the attempt ended by a budget, by a guard's stop, by an answer that a guard made for the agent (counted, and
 repaired) or by empty turns; or it was answered late: after the answer was complete, and shown to be so, more than a

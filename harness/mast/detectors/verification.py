@@ -1,7 +1,7 @@
 """MAST 3.2 and 3.3, verification: the atoms V0, V1, V2 and the two paper codes derived from them.
 
 Claims: each contributing factor, and the remediation (if anything was changed or `resolved` is claimed).
-Of each claim two things are decided, independently (facts/mast.md 1.2, 1.3): was it checked, and is what the
+Of each claim two things are decided, independently (docs/sources M1): was it checked, and is what the
 answer says about its check wrong:
     V0  no claim was checked        V1  some claims were not checked        V2  something said is wrong
     paper 3.2 = V0 or V1, paper 3.3 = V2

@@ -1,4 +1,4 @@
-"""MAST 2.4, information withholding: what one holds and another needs is not passed on (facts/mast.md 1.3).
+"""MAST 2.4, information withholding: what one holds and another needs is not passed on (docs/sources M1).
 
 Proposes, for a judge. In a team: an alarming fact (OOMKilled, ImagePullBackOff, ...) that a role read about an
 object is in none of its handoffs and not in the answer. For one agent, in the extended reading: such a fact

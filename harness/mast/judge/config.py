@@ -15,7 +15,7 @@ class JudgeConfig(BaseModel):
     window_chars: int = Field(default=60_000, ge=2_000)
     """Characters of events that one request shows; longer traces are read in several with a running ledger."""
     max_positives: int = Field(default=9, ge=1)
-    """More modes than this in one trace are not believed (facts/mast.md 2.3): all answers count as missing."""
+    """More modes than this in one trace are not believed (docs/sources M2): all answers count as missing."""
     max_output_tokens: int = Field(default=4096, ge=256)
     concurrency: int = Field(default=8, ge=1)
     """Requests at a time."""

@@ -1,7 +1,7 @@
 """What a reply of the judge says: strictly read, with every quote checked against the events.
 
 Owns: reading and checking. A mode that a reply does not answer, answers twice differently or answers in another form
-is missing (None), never "no"; a yes whose evidence does not stand in the trace is missing too (facts/mast.md 2.2).
+is missing (None), never "no"; a yes whose evidence does not stand in the trace is missing too (docs/sources M2).
 Names and codes are compared as a whole; nothing is searched for inside of a text.
 """
 

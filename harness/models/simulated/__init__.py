@@ -15,7 +15,7 @@ refused and repaired.
 
 How the profiles in conf/model/sim_*.yaml were fitted: by hand, in about seven rounds, on the baseline arm only,
 to recall, distinct modes per failed trace (recall < 1) and the share of failed traces with each mode of the
-ITBench study (facts/mast.md 4.3). Competence, stop_early and contradict_answer were moved for recall, the other
+ITBench study (docs/sources M4). Competence, stop_early and contradict_answer were moved for recall, the other
 propensities for the modes; compliance, half-life, contagion, context windows, harm and what is overlooked or
 silently assumed were chosen, not fitted, because nothing is published to fit them to. No intervention arm was used
 for a setting. Verification counts as one family in the shares, because the published 3.3 may hold 3.2, and as two
