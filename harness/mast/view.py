@@ -235,6 +235,7 @@ class TraceView:
             tasks=self.tasks,
             instructions=self.instructions,
             handoffs=[handoff for handoff in self.handoffs if handoff.i < submit.i],
+            cuts=[cut for cut in self.cuts if cut.i < submit.i],
             turns=submit.turn,
             final=Answer(submit.event, submission),
         )

@@ -263,6 +263,27 @@ def test_answering_another_cause_than_the_one_argued_for() -> None:
     assert of("reasoning_action", argued("shipping", "email")).present == "absent"
 
 
+def test_a_hypothesis_given_up_in_words_is_not_contradicted() -> None:
+    built = investigated().turn(f"Hypothesis: {NS}/Deployment/email. I test it.")
+    built.call("get_k8_spec", {"k8_object_name": "email"}, {"found": True})
+    built.turn("Nothing was changed there, so the cause lies elsewhere.").call(
+        "kubectl_get", {"kind": "Pod"}, {}
+    )
+    assert of("reasoning_action", built.turn("I submit.").submit()).present == "absent"
+
+
+def test_a_hypothesis_whose_reads_are_out_of_sight_was_lost_and_not_contradicted() -> None:
+    built = investigated().turn(f"Hypothesis: {NS}/Deployment/email. I test it.")
+    built.call("get_k8_spec", {"k8_object_name": "email"}, {"found": True})
+    add(
+        built,
+        ContextReduced(call_ids=[built.events[-1].call_id], by="window", tokens_before=9, tokens_after=1),
+    )
+    built.turn("I submit.").submit()
+    assert said("history_loss", built) == ("present", "decides")
+    assert of("reasoning_action", built).present == "absent"
+
+
 def test_naming_what_was_ruled_out_is_proposed() -> None:
     built = remediated().turn("shipping is not the cause.").call("kubectl_get", {"kind": "Pod"}, {})
     assert said("reasoning_action", built.turn("Done.").submit()) == ("present", "proposes")

@@ -38,7 +38,7 @@ BLIND = Competence(recognise=0.0, doubt=0.0)
         (failing(fake_verification=1.0), "incorrect_verification"),
         (failing(stop_early=1.0), "premature_termination"),
         (failing(run_on=1.0), "unaware_termination"),
-        (failing(lose_history=0.5), "history_loss"),
+        (failing(lose_history=0.5), "step_repetition"),
         (failing(act_against_reasoning=0.5), "reasoning_action"),
         (failing(contradict_answer=1.0), "reasoning_action"),
         (failing(derail=0.5), "derailment"),
@@ -109,7 +109,7 @@ def test_a_small_window_loses_the_beginning() -> None:
         played = play(profile, incident)
     finally:
         del incident.row["note"]
-    assert "history_loss" in played.planted
+    assert "conversation_reset" in played.planted, "the opening words again, whatever the reason"
 
 
 def test_slips_make_further_failures_more_likely() -> None:

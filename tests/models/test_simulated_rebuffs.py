@@ -11,6 +11,7 @@ from written_incident import NAMES, SYSTEM, TASK
 from harness.models.simulated import SimulatedModel, SimulatedModelConfig
 from harness.models.simulated.beliefs import form_beliefs
 from harness.models.simulated.config import Propensities
+from harness.models.simulated.memory import unexplained
 from harness.models.simulated.temper import Temper
 from harness.models.simulated.transcript import read_transcript
 from harness.protocols import Message, ModelReply, ModelRequest, ToolSchema
@@ -105,6 +106,34 @@ def test_a_trimmed_result_is_forgotten_and_is_no_slip(trimmed: str) -> None:
     assert beliefs.forgotten == {0}
     assert beliefs.slips == 0
     assert "history_loss" in [failure.slug for failure in answer(messages).planted]
+
+
+LEFT_OUT = (*LOOKED[:2], "(left out: no room)")
+
+
+def test_a_read_again_after_a_change_shows_no_loss() -> None:
+    changed = (*RESTART[:1], {"name": "cart", "namespace": "shop"}, '{"message": "restarted"}')
+    planted = answer(conversation(LEFT_OUT, changed)).planted
+    assert not {"history_loss", "step_repetition"} & {failure.slug for failure in planted}
+
+
+def test_contradicting_a_cause_that_was_never_named_is_an_untested_claim() -> None:
+    hasty = Propensities(stop_early=1.0, contradict_answer=1.0, skip_evidence=1.0)
+    pods = ("kubectl_get", {"kind": "Pod", "namespace": "shop"}, '{"data": []}')
+    events = ("event_analysis", {"filters": {"event_kind": "Warning"}, "limit": 30}, '{"data": []}')
+    reply = answer(conversation(LOOKED, events, pods), propensities=hasty)
+    planted = {failure.slug for failure in reply.planted}
+    assert reply.calls[0].name == "submit"
+    assert "no_or_incomplete_verification" in planted
+    assert "reasoning_action" not in planted
+
+
+def test_alerts_that_went_out_of_sight_are_not_explained() -> None:
+    looked = conversation(LEFT_OUT)
+    transcript = read_transcript(looked, 100_000)
+    beliefs = form_beliefs(transcript, Temper(SimulatedModelConfig(), 0, transcript))
+    assert "c1" in unexplained(beliefs, {"alerts_explained": []})
+    assert not unexplained(beliefs, {"alerts_explained": [{"alert": "HighLatency cart"}]})
 
 
 @pytest.mark.parametrize(("text", "slips"), [("Not run: wait.", 0), ("Error: no such object", 1)])

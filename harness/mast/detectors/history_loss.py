@@ -1,7 +1,8 @@
 """MAST 1.4, loss of conversation history: facts that were established vanish (docs/sources M1).
 
 Decides, where results went out of the model's sight (recorded by the harness, by the window or a compaction): one of
-them is read again afterwards with nothing changed in between.
+them is read again afterwards with nothing changed in between; or the answer leaves the last hypothesis for a cause
+that was never put forward, and every read about the hypothesis is out of sight.
 Proposes, for a judge: the agent says that it does not have, or has not looked at, what an earlier read showed it;
 or a read from many turns ago is made again. Without any of these it proposes absence: what a model forgets
 silently leaves no mark in a trace.
@@ -14,6 +15,7 @@ import re
 from collections.abc import Iterator
 
 from harness.mast.answers import Finding, found_label
+from harness.mast.detectors.reasoning_action import abandoned, finding_of
 from harness.mast.detectors.step_repetition import redundant
 from harness.mast.evidence import concerns
 from harness.mast.salience import subjects
@@ -35,7 +37,7 @@ _IGNORANT = re.compile(
 
 def detect(view: TraceView) -> tuple[Label, ...]:
     """One label."""
-    lost = [*_lost_at_a_cut(view)]
+    lost = [*_lost_at_a_cut(view), *_left_behind(view)]
     if lost:
         return (found_label("history_loss", "history_loss", lost),)
     found = [*_denied(view), *_far_again(view)]
@@ -47,6 +49,13 @@ def _lost_at_a_cut(view: TraceView) -> Iterator[Finding]:
         if any(first.event.call_id in cut.call_ids and cut.i < again.i for cut in view.cuts):
             where = span(again.event, also=[first.event])
             yield Finding(f"{again.name} is made again after the context was cut", where)
+
+
+def _left_behind(view: TraceView) -> Iterator[Finding]:
+    for answer in view.answers if view.cuts else ():
+        stated = abandoned(answer)
+        if stated is not None and stated.lost:
+            yield finding_of(answer, stated)
 
 
 def _denied(view: TraceView) -> Iterator[Finding]:

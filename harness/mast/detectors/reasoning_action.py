@@ -2,10 +2,11 @@
 
 Decides, where the agent announced a tool by name or stated a hypothesis as namespace/Kind/name: it announces one
 tool and calls another in the same turn, never the announced one; it answers only causes that it never put forward,
-and not its last hypothesis.
+and not its last hypothesis, which its own words have not given up.
 Proposes, for a judge: the answer names a cause that the agent's own words ruled out; and absence where all plans
 are in free words.
-Not: faithful execution of bad reasoning; a hypothesis that was given up for one that the answer names.
+Not: faithful execution of bad reasoning; a hypothesis that was given up, in words or for one that the answer names;
+one whose reads all went out of sight (history_loss).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from harness.mast.answers import Finding, found_label
 from harness.mast.evidence import mentions, object_name
@@ -30,6 +32,12 @@ _ANNOUNCED = re.compile(
 )
 _HYPOTHESIS = re.compile(
     r"(?:hypothesis|root cause|culprit|cause)\s*(?:is|:|=|must be|seems to be)\s*:?\s*`?([\w.-]+/[A-Z]\w+/[\w.-]*\w)",
+    re.I,
+)
+_GIVEN_UP = re.compile(
+    r"\b(?:lies? elsewhere|(?:is|was|are) not (?:the )?(?:root )?cause"
+    r"|nothing (?:was|is|has been) (?:changed|wrong) there"
+    r"|(?:hypothesis|suspicion) (?:is|was) (?:wrong|refuted)|rul(?:ed|es|ing) (?:it|this|that) out)\b",
     re.I,
 )
 _RULED_OUT = re.compile(
@@ -70,19 +78,52 @@ def _announced(view: TraceView) -> Iterator[Finding]:
 
 
 def _argued_for_another(view: TraceView) -> Iterator[Finding]:
+    stated = abandoned(view)
+    if stated is not None and not stated.lost:
+        yield finding_of(view, stated)
+
+
+class Stated(NamedTuple):
+    """A hypothesis as the agent's words put it."""
+
+    message: AssistantMessage
+    name: str
+    lost: bool
+    """Every read that asked about it is out of the model's sight."""
+
+
+def finding_of(view: TraceView, stated: Stated) -> Finding:
+    """That an answer names another cause."""
     assert view.final is not None
+    answered = view.factors[0]["name"]
+    return Finding(
+        f"argued for {stated.name}, answers {answered}", span(view.final, answered, also=[stated.message])
+    )
+
+
+def abandoned(view: TraceView) -> Stated | None:
+    """The last hypothesis, where the answer names only causes that were never put forward and nothing gave it up."""
     stated: tuple[AssistantMessage, str] | None = None
     words = view.said[:-1] if view.said and view.said[-1].i > _last_call(view) else view.said
     for message in words:
+        if _GIVEN_UP.search(message.text):
+            stated = None
         for name in _HYPOTHESIS.findall(message.text):
             stated = (message, name)
     if stated is None or not view.factors:
-        return
+        return None
     names = [object_name(entity["name"]) for entity in view.factors]
     if object_name(stated[1]) in names or any(_argued(view, name) for name in names):
-        return
-    where = span(view.final, view.factors[0]["name"], also=[stated[0]])
-    yield Finding(f"argued for {stated[1]}, answers {view.factors[0]['name']}", where)
+        return None
+    return Stated(*stated, lost=_out_of_sight(view, object_name(stated[1])))
+
+
+def _out_of_sight(view: TraceView, name: str) -> bool:
+    cut = {call_id for reduced in view.cuts for call_id in reduced.call_ids}
+    about = [
+        call.event.call_id for call in view.calls if call.reads and mentions(call.args_text.lower(), name)
+    ]
+    return bool(about) and cut.issuperset(about)
 
 
 def _last_call(view: TraceView) -> int:

@@ -16,7 +16,7 @@ from harness.models.simulated.beliefs import DETOUR_TOOLS, Beliefs, workload_nam
 from harness.models.simulated.dice import pick
 from harness.models.simulated.feedback import Demand, understand
 from harness.models.simulated.harm import actions, harmful_measure, new_alerts
-from harness.models.simulated.memory import loss
+from harness.models.simulated.memory import contradiction, loss, unexplained
 from harness.models.simulated.policy import (
     Step,
     claimed_entities,
@@ -233,6 +233,8 @@ class Failing:
             planted.append(("incorrect_verification", f"claims resolved; new since its change: {new[0]}"))
         if early:
             planted.append(("premature_termination", "its hypothesis was not tested"))
+        if left_out := unexplained(self.beliefs, answer):
+            planted.append(("disobey_task", left_out))
         planted += self._unverified(answer)
         spoilers: tuple[Callable[[dict[str, Any]], tuple[tuple[str, str], ...]], ...] = (
             self._contradict,
@@ -270,13 +272,24 @@ class Failing:
         """Answers another cause than the one it argued for."""
         if not self._gives_in("contradict_answer"):
             return ()
-        stated, symptom = self.beliefs.leading, self._another_suspect()
+        symptom = self._another_suspect()
         blamed = [entity for entity in answer["entities"] if entity["contributing_factor"]]
         answer["entities"] = [entity for entity in answer["entities"] if entity["name"] != symptom]
         for entity in blamed:
             entity["contributing_factor"] = False
         answer["entities"].insert(0, {**blamed[0], "name": symptom, "contributing_factor": True})
-        return (("reasoning_action", f"argued for {stated}, answers {symptom}"),)
+        return self._contradiction(symptom)
+
+    def _contradiction(self, answered: str) -> tuple[tuple[str, str], ...]:
+        """What such an answer shows: it contradicts only what was said; otherwise it may lack a test."""
+        suspects = [self.beliefs.leading, *(cause.entity for cause in self.beliefs.causes)]
+        argued = next((entity for entity in suspects if entity in self.beliefs.stated), "")
+        if argued:
+            note = f"argued for {argued}, answers {answered}"
+            return ((contradiction(self.beliefs, argued), note),)
+        if self.beliefs.tested(answered):
+            return ()
+        return (("no_or_incomplete_verification", "V0: no read tests the claimed cause"),)
 
     def _another_suspect(self) -> str:
         """Something else that suffers, as visible as possible; users see the front end."""
@@ -329,9 +342,7 @@ class Failing:
 
     def _with_signs(self, step: Step) -> Step:
         """The step with what it shows of lost history and of a request that was not clarified."""
-        planted = list(step.planted)
-        if lost := loss(self.beliefs, step):
-            planted.append(("history_loss", lost))
+        planted = [*step.planted, *loss(self.beliefs, step)]
         first = step.phase in ("act", "submit") and not actions(self.beliefs)
         if first and ASK in self.tools and unclear(self.beliefs):
             planted.append(("no_clarification", "works on what it takes to be meant, without asking"))
