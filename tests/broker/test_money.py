@@ -70,9 +70,9 @@ def test_a_dollar_is_never_overspent_and_the_run_goes_on_under_a_higher_cap(
         before = finished(directory)
         assert before, "older trials are finished rather than many begun"
 
-        why = run(arguments(server, directory, **wide, **{"money.usd": 1.2}), local)
-        assert "money.usd=1.2 does not allow another call" in why
-        assert 1.0 < bill(server) <= 1.2
+        why = run(arguments(server, directory, **wide, **{"money.usd": 1.6}), local)
+        assert "money.usd=1.6 does not allow another call" in why
+        assert 1.0 < bill(server) <= 1.6
         assert spending(directory).total == pytest.approx(bill(server))
         after = finished(directory)
         assert after[: len(before)] == before

@@ -127,7 +127,7 @@ def test_a_stopped_search_goes_on_behind_its_last_whole_entry(
 def test_a_step_that_was_told_to_stop_decides_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(experiment, "run_owed", lambda *_: None)
+    monkeypatch.setattr(experiment, "run_owed", lambda *_: ())
     with pytest.raises(RunStopped, match="2 trials owed"):
         search(tmp_path)
     assert read_entries(tmp_path / "clumsy-react" / "ledger.jsonl") == []

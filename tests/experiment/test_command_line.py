@@ -152,20 +152,22 @@ def test_a_real_endpoint_is_driven_over_http(tmp_path: Path) -> None:
     assert baseline["recall"]["mean"] == 1
 
 
-def test_an_unreachable_endpoint_is_infrastructure_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_trials_whose_endpoint_is_unreachable_stay_owed(tmp_path: Path) -> None:
     done = harness(
         "+experiment=verifier_gate",
         "model=[openai_compatible]",
         "models.openai_compatible.api_base=http://127.0.0.1:9/v1",
+        "outage.first_contact_s=2",
         "scenario=[16]",
         "repeats=1",
         "executor=local",
         f"run_dir={tmp_path}",
     )
     assert done.returncode == 1, done.stderr
-    assert "api_error" in done.stderr
+    assert "http://127.0.0.1:9/v1 does not answer" in done.stderr
+    assert "the same command goes on" in done.stderr
     denominators = results(tmp_path)["denominators"]
-    assert denominators["planned"] == denominators["excluded"] == 4
+    assert denominators["planned"] == denominators["owed"] == 4
 
 
 def test_an_unknown_price_is_refused_under_a_money_budget(tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""Three Ray nodes on this machine, each with its own raylet and resources, behind token authentication."""
+"""Three Ray nodes on this machine, each with its own raylet and resources, behind token authentication.
+
+A process of their own starts them: Ray reads once per process whether there is authentication, and other tests use
+it without.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,13 +100,42 @@ def actors_of(parent: int) -> list[int]:
     return [pid for pid in workers_of(parent) if b"Worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+class Elsewhere:
+    """Three nodes of another process."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self.address: str = pipe.recv()
+
+    def do(self, what: str) -> None:
+        """Call a method of ThreeNodes."""
+        self._pipe.send(what)
+        assert self._pipe.recv() == what
+
+
+def keep_nodes(pipe: Connection, temporary: str) -> None:
+    """Start them, do what is asked, stop them."""
+    nodes = ThreeNodes(temporary)
+    pipe.send(nodes.address)
+    for what in iter(pipe.recv, "shutdown"):
+        getattr(nodes, what)()
+        pipe.send(what)
+    nodes.shutdown()
+
+
 @contextmanager
-def three_nodes() -> Iterator[ThreeNodes]:
+def three_nodes() -> Iterator[Elsewhere]:
     """A cluster that ends with the block. Its sockets need a short path."""
     temporary = tempfile.mkdtemp(prefix="r", dir="/tmp")
-    cluster = ThreeNodes(temporary)
+    spawn = get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=keep_nodes, args=(theirs, temporary))
+    process.start()
+    theirs.close()
     try:
-        yield cluster
+        yield Elsewhere(ours)
     finally:
-        cluster.shutdown()
+        with suppress(OSError):  # it ended by itself
+            ours.send("shutdown")
+        process.join()
         shutil.rmtree(temporary, ignore_errors=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.experiment import build_plan
-from tests.survival.ray_cluster import ThreeNodes, three_nodes
+from tests.survival.ray_cluster import Elsewhere, three_nodes
 from tests.survival.runs import (
     ROOT,
     Story,
@@ -32,7 +32,7 @@ TOKEN = "0123456789abcdef" * 4
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[ThreeNodes]:
+def nodes() -> Iterator[Elsewhere]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RAY_AUTH_MODE", "token")
         patched.setenv("RAY_AUTH_TOKEN", TOKEN)
@@ -41,8 +41,8 @@ def nodes() -> Iterator[ThreeNodes]:
 
 
 @pytest.fixture
-def cluster(nodes: ThreeNodes) -> ThreeNodes:
-    nodes.replace_lost()
+def cluster(nodes: Elsewhere) -> Elsewhere:
+    nodes.do("replace_lost")
     return nodes
 
 
@@ -52,7 +52,7 @@ def quiet(quiet_run: Path) -> Story:
 
 
 @pytest.fixture
-def raw(cluster: ThreeNodes, tmp_path: Path) -> dict[str, Any]:
+def raw(cluster: Elsewhere, tmp_path: Path) -> dict[str, Any]:
     executor = {
         "kind": "ray",
         "address": cluster.address,
@@ -72,12 +72,12 @@ def test_another_token_is_refused_with_a_hint(raw: dict[str, Any], monkeypatch: 
     assert "RAY_AUTH_MODE" in refused.said
 
 
-@pytest.mark.parametrize("kill", [ThreeNodes.kill_worker, ThreeNodes.kill_node, ThreeNodes.kill_raylet])
+@pytest.mark.parametrize("kill", ["kill_worker", "kill_node", "kill_raylet"])
 def test_what_ran_on_the_dead_runs_elsewhere(
-    kill: Callable[[ThreeNodes], None], cluster: ThreeNodes, raw: dict[str, Any], quiet: Story
+    kill: str, cluster: Elsewhere, raw: dict[str, Any], quiet: Story
 ) -> None:
     with running(raw, workers=3) as child:
-        kill(cluster)
+        cluster.do(kill)
         done = ended(child)
     assert done.code == 0, done.said
     assert story(raw) == quiet
@@ -85,7 +85,7 @@ def test_what_ran_on_the_dead_runs_elsewhere(
     assert done.executed == Counter({name: record.attempts for name, record in records.items()})
     lost = [record for record in records.values() if record.attempts > 1]
     # A worker may outlive its raylet long enough to finish; without its own process nothing finishes.
-    assert lost or kill is ThreeNodes.kill_raylet, "nothing was in flight on it"
+    assert lost or kill == "kill_raylet", "nothing was in flight on it"
     assert {attempt.reason for record in lost for attempt in record.earlier} <= {"infra_worker_lost"}
 
 
