@@ -62,9 +62,7 @@ def run(argv: list[str]) -> int:
         return 0
     try:
         if argv[0] in VERBS:
-            from harness.verbs import app
-
-            return int(app(args=argv, standalone_mode=False) or 0)
+            return verb(argv)
         if argv[0] == "plan":
             as_json = "--json" in argv
             overrides = [argument for argument in argv[1:] if argument != "--json"]
@@ -81,13 +79,26 @@ def run(argv: list[str]) -> int:
         return FAILED
 
 
+def verb(argv: list[str]) -> int:
+    """A verb beside the Hydra application; a wrong command line is shown with its usage."""
+    from harness.verbs import UsageError, app
+
+    try:
+        return int(app(args=argv, standalone_mode=False) or 0)
+    except UsageError as error:
+        error.show()
+        return WRONG
+
+
 def hydra_application(argv: Sequence[str], work: Callable[[dict[str, Any]], int]) -> int:
     """Compose the configuration with Hydra and do the work for each job that it yields."""
     import hydra
     from omegaconf import DictConfig, OmegaConf
 
+    from harness.overrides import refuse_misspelt
     from harness.search_path import offer_added_groups
 
+    refuse_misspelt(argv)
     codes: list[int] = []
 
     def job(composed: DictConfig) -> None:

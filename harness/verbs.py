@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,8 @@ from harness.mast import verb as mast
 from harness.mast.calibration import verb as calibration
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+UsageError: Any = typer.BadParameter.__bases__[0]
+"""What a wrong command line raises; typer exports only kinds of it."""
 SELECTOR = "ids, or all, sre, finops, clean, lite35, tag:NAME, complexity:LEVEL, class:LETTER, fault:ID"
 scenarios_app = typer.Typer(no_args_is_help=True, help="The catalogue of incidents.")
 app.add_typer(scenarios_app, name="scenarios")

@@ -90,7 +90,8 @@ def _power_table(metrics: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(heading, justify="left" if heading in ("metric", "basis") else "right")
     for entry in metrics:
         name = f"{entry['metric']} (primary, {entry['tests']} tests)" if entry["primary"] else entry["metric"]
-        row = [number(entry[key]) for key in ("detectable", "detectable_corrected", "sd_run", "sd_effect")]
+        row = [_possible(entry, key) for key in ("detectable", "detectable_corrected")]
+        row += [number(entry[key]) for key in ("sd_run", "sd_effect")]
         table.add_row(name, *row, entry["basis"])
     table.caption = (
         "Least difference between two arms of one model found with the stated power (planning.power)."
@@ -99,13 +100,19 @@ def _power_table(metrics: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def _possible(entry: Mapping[str, Any], key: str) -> str:
+    """A difference that can be found; shares differ by 1 at most."""
+    share = entry["metric"] in ("recall", "remediated")
+    return "none" if share and (entry[key] or 0) > 1 else number(entry[key])
+
+
 def _wanted(entry: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
     wanted, repeats, scenarios = entry["wanted"], entry["repeats_needed"], entry["scenarios_needed"]
     first = f"A difference of {wanted} in {entry['metric']} with {entry['power']:.0%} power needs "
     if repeats is None:
-        first += f"more scenarios than {estimate['scenarios']}: repeats alone cannot find it"
-    else:
-        first += f"{repeats} repeats of {estimate['scenarios']} scenarios"
+        found = f"{scenarios} scenarios x {estimate['repeats']}" if scenarios else "more scenarios"
+        return f"{first}{found}; with {estimate['scenarios']}, repeats alone cannot find it."
+    first += f"{repeats} repeats of {estimate['scenarios']} scenarios"
     return first + (f", or {scenarios} scenarios x {estimate['repeats']}." if scenarios else ".")
 
 

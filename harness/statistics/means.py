@@ -83,6 +83,10 @@ def clustered_share(
     error = float(np.sqrt(count / (count - 1) * (residual**2).sum())) / len(x)
     low, high = _t_interval(share, error, count, confidence)
     at_bound = _at_bound(ones / decided, (0.0, 1.0), confidence)
+    if (
+        not at_bound and not error
+    ):  # all scenarios alike, and not at a bound: nothing says how far others may lie
+        return Estimate(share, None, None, len(x), count, sd_within)
     low, high = at_bound or (max(low, 0.0), min(high, 1.0))
     return Estimate(share, float(low), float(high), len(x), count, sd_within)
 

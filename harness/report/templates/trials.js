@@ -232,7 +232,7 @@ function fillForm(params) {
     outcomes.push([params.get("outcome"), params.get("outcome").split(".").map((place) => data.outcomes[place][2]).join(" or ")]);
   }
   const armNow = asked ? `pair=${asked}` : params.get("arm") ? `arm=${params.get("arm")}` : "";
-  byId("filters").replaceChildren(
+  byId("filters").replaceChildren(...[
     choice("system", "model, agent", numbered(data.systems.map((_, place) => systemName(place))), params.get("system")),
     choice("arms", "arm", arms, armNow),
     choice("scenario", "scenario", numbered(data.scenarios), params.get("scenario")),
@@ -241,7 +241,7 @@ function fillForm(params) {
     choice("guard", "guard fired", numbered(data.guards), params.get("guard")),
     choice("reason", "reason", numbered(data.reasons), params.get("reason")),
     make("a", { href: "#trials", class: "button" }, "All trials"),
-  );
+  ].filter((part) => part !== null));
 }
 
 function choice(name, label, options, now) {
