@@ -10,8 +10,8 @@
     answer                 the submission
 
 It receives messages, tool schemas and a seed, and nothing else. A reply depends on these alone. What is planted
-goes out of band (`ModelReply.planted`) and names every failure *committed*, also in a submission that was then
-refused and repaired.
+goes out of band (`ModelReply.planted`) and names every failure *committed*, by what shows of it in the trace, also in
+a submission that was then refused and repaired.
 
 How the profiles in conf/model/sim_*.yaml were fitted: by hand, in about seven rounds, on the baseline arm only,
 to recall, distinct modes per failed trace (recall < 1) and the share of failed traces with each mode of the
@@ -25,11 +25,12 @@ which the fitting saw, and seed 3, which it did not:
 
                      recall: published, seed 0, 3     modes per failed trace: published, seed 0, 3
     sim_isolated             0.75   0.80  0.78                               2.6   2.36  2.53
-    sim_early_stop           0.29   0.29  0.29                               4.7   4.80  4.55
-    sim_cascading            0.12   0.13  0.07                               5.3   5.67  5.36
+    sim_early_stop           0.29   0.29  0.29                               4.7   4.63  4.41
+    sim_cascading            0.12   0.13  0.07                               5.3   5.32  5.08
 
 Where the mix does not fit: successes carry more modes than published, sim_cascading shows too much derailment,
-too many restarts and too little step repetition and verification failure. None of this is evidence about any LLM.
+too many restarts, too little visible loss of history (3 % of failed traces; published 25 %), step repetition and
+verification failure. None of this is evidence about any LLM.
 """
 
 from harness.models.simulated.config import SimulatedModelConfig
