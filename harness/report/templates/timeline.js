@@ -27,7 +27,8 @@ function lanes(history, changes, record) {
     element.style.left = at(time);
     return element;
   };
-  const axis = make("div", { class: "lane axis", "aria-hidden": "true" }, label(0, "agent begins", "after"), label(record.agent_seconds, `ends ${clock(record.agent_seconds)}`, "before"));
+  const [first, last] = record.agent_seconds < 0.4 * (end - begin) ? ["before", "after"] : ["after", "before"]; // no room between
+  const axis = make("div", { class: "lane axis", "aria-hidden": "true" }, label(0, "agent begins", first), label(record.agent_seconds, `ends ${clock(record.agent_seconds)}`, last));
   const table = make("table", { class: "lanes" }, make("caption", {}, "When alerts fired, sampled each minute; ¦ a call that changes the cluster"),
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "alert"), make("th", { scope: "col" }, axis, make("span", { class: "unseen" }, "when it fired")))),
     make("tbody", {}, rows));
