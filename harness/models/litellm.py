@@ -108,7 +108,7 @@ class LiteLLMModel:
             found.append(self._says.missing_key(variable))
         try:
             load().get_llm_provider(self.config.model)
-        except Exception:
+        except Exception:  # whatever it raises, it knows no provider of that name
             found.append(self._says.unknown_provider())
         if money_budget and not self.price_known():
             found.append(self._says.unknown_price())

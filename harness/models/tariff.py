@@ -106,7 +106,7 @@ class Tariff:
         """USD by LiteLLM's own calculator, which knows tiers and cache writes."""
         try:
             return float(load().completion_cost(completion_response=response, model=self._config.model))
-        except Exception:
+        except Exception:  # a model that its table does not know, said in several types
             return otherwise
 
 
