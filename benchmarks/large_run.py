@@ -5,7 +5,8 @@
 Workers are left out: sealed trials, each with a real record and trace, are handed to the run directory in
 batches, as they would come. A child process is killed (SIGKILL) after nine tenths, another one resumes and does
 the rest.
-`--report` also writes the report, in a process of its own. Nothing here says anything about agents.
+`--report` also writes the report as a driver does: of a large run in a process of its own. Nothing here says
+anything about agents.
 """
 
 from __future__ import annotations
@@ -111,14 +112,17 @@ def drive(run_dir: Path, count: int, until: int) -> None:
 
 
 def report(run_dir: Path) -> None:
-    """Write the report."""
-    from harness.report import write_reports
+    """Write the report as a driver does."""
+    from harness.report.apart import report_on
 
     run = RunDirectory(run_dir)
-    began = time.process_time()
-    write_reports(run_dir, run.read_plan(), run.records(), run.packed_trace)
-    say("write the report", time.process_time() - began, "")
+    plan, wall = run.read_plan(), time.perf_counter()
+    report_on(run, plan)
+    apart = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = time.process_time() + apart.ru_utime + apart.ru_stime
+    say("write the report", spent, f"{time.perf_counter() - wall:.1f} s wall")
     say_memory()
+    sys.stdout.write(f"  peak memory of the report's own process {apart.ru_maxrss / 1024:.0f} MB\n")
 
 
 def say(what: str, seconds: float, more: str) -> None:

@@ -65,14 +65,13 @@ def run_experiment(config: ExperimentConfig) -> Outcome:
         with swept(config), environment_session(config) as live:
             postponed = run_owed(live.config, plan, run, stopping_rule(config, plan))
         judged = judge(config, run)
-        from harness.report import write_reports  # pandas and matplotlib: not before trials have run
+        from harness.report.apart import report_on  # pandas and matplotlib: not before trials have run
 
-        records = run.records()
-        results = write_reports(run.path, plan, records, run.packed_trace)
+        results = report_on(run, plan)
     finally:
         run.close()
-    excluded = sum(record.status == "excluded" for record in records)
-    unaccounted = results["denominators"]["owed"] + excluded + judged.owed
+    counts = results["denominators"]
+    unaccounted = counts["owed"] + counts["excluded"] + judged.owed
     return Outcome(run.path, results, unaccounted, [*postponed, *judged.postponed], tuple(live.left))
 
 

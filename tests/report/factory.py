@@ -8,8 +8,10 @@ from __future__ import annotations
 import gzip
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from harness.finished import seal
 from harness.records import (
     Diagnosis,
     Entity,
@@ -27,6 +29,7 @@ from harness.records import (
     Usage,
     Verdict,
 )
+from harness.store import RunDirectory
 from harness.trace import (
     AlertHistory,
     AlertsObserved,
@@ -256,3 +259,13 @@ def handmade() -> tuple[Plan, list[TrialRecord]]:
                 record(trial, recall=recall, remediated=cured, modes=modes, planted=planted, **spent)
             )
     return plan(trials, [("verifier_gate", "baseline")]), records
+
+
+def stored_run(path: Path) -> RunDirectory:
+    """The handmade trials with their traces as a run directory at `path`, closed."""
+    frozen, records = handmade()
+    stored = RunDirectory(path)
+    stored.open_for_writing(frozen)
+    stored.add([seal(record, encode(trace(record))) for record in records])
+    stored.close()
+    return stored

@@ -16,23 +16,15 @@ from harness.errors import ConfigurationError
 from harness.records import TrialRecord
 from harness.report import write_reports
 from harness.report.server import ReportServer
-from harness.store import RunDirectory
-from tests.report.factory import handmade, trace
+from tests.report.factory import handmade, stored_run
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReportServer]:
-    from harness.finished import seal
-    from harness.trace import encode
-
     outside = tmp_path_factory.mktemp("outside")
     (outside / "secret.txt").write_text("secret")
-    frozen, records = handmade()
-    stored = RunDirectory(outside / "run")
-    stored.open_for_writing(frozen)
-    stored.add([seal(record, encode(trace(record))) for record in records])
-    write_reports(stored.path, frozen, stored.records(), stored.packed_trace)
-    stored.close()
+    stored = stored_run(outside / "run")
+    write_reports(stored.path, stored.read_plan(), stored.records(), stored.packed_trace)
     with ReportServer(stored.path) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
