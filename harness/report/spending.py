@@ -1,8 +1,8 @@
-"""What a run cost, over all attempts and by whom: the ledger, the response cache and the judge.
+"""What a run cost, over all attempts and by whom: the ledger, discarded attempts, the response cache and the judge.
 
 Owns: one entry of `results.json`. Costs of trials, which arms are compared by, are elsewhere (`metrics`): they count
 each call at its price, whether it was paid in this run or recalled. Nothing here for runs in which no call cost
-anything.
+anything and no attempt was discarded.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Any
 from harness.broker.accounts import JUDGE
 from harness.broker.ledger import Ledger, Spending
 from harness.judging import Judged, read
-from harness.records import TrialRecord
+from harness.records import Interrupted, TrialRecord
+from harness.store import RunDirectory
 
 
 def spending_entry(run: Path, records: Sequence[TrialRecord]) -> dict[str, Any] | None:
-    """Money, cache hits and the judge; None where nothing was spent, recalled or judged."""
+    """Money, cache hits and the judge; None where nothing was spent, recalled, judged or discarded."""
     spending, judged = Ledger(run).read(), read(run)
     recalled = sum(record.usage.recalled_calls for record in records)
-    if not (spending.calls or spending.open or spending.notices or recalled or judged):
+    discarded = _discarded(RunDirectory(run).interrupted(), records)
+    if not (spending.calls or spending.open or spending.notices or recalled or judged or discarded["calls"]):
         return None
     return {
         "usd": spending.total + sum(call.usd for call in spending.open.values()),
@@ -32,6 +34,7 @@ def spending_entry(run: Path, records: Sequence[TrialRecord]) -> dict[str, Any] 
         "under_way_usd": sum(call.usd for call in spending.open.values()),
         "recalled_calls": recalled,
         "recalled_usd": sum(record.usage.recalled_usd for record in records),
+        "discarded": discarded,
         "accounts": _accounts(spending),
         "judge": _judge_entry([*judged.values()]) if judged else None,
         "notices": [notice.text for notice in spending.notices],
@@ -50,6 +53,11 @@ def spending_lines(entry: Mapping[str, Any]) -> list[str]:
     if entry["recalled_calls"]:
         what = f"{entry['recalled_calls']} replies were taken from the response cache"
         lines.append(f"{what}; ${entry['recalled_usd']:.4f} did not have to be paid again.")
+    if (lost := entry["discarded"])["attempts"]:
+        what = f"{lost['attempts']} attempts that do not count (interrupted, or followed by another one) took"
+        lines.append(
+            f"{what} {lost['calls']} calls and {lost['tokens']} tokens, at their price ${lost['usd']:.4f}."
+        )
     if (judge := entry["judge"]) is not None:
         unreached = f" ({judge['unreached']} of them not reached)" if judge["unreached"] else ""
         asked = f"{judge['calls']} calls, {judge['tokens']} tokens, ${judge['usd']:.4f}"
@@ -68,6 +76,18 @@ def _accounts(spending: Spending) -> list[dict[str, Any]]:
         }
         for key in sorted(spending.calls)
     ]
+
+
+def _discarded(interrupted: Sequence[Interrupted], records: Sequence[TrialRecord]) -> dict[str, Any]:
+    """What attempts consumed that no trial's numbers contain."""
+    usages = [one.usage for one in interrupted]
+    usages += [attempt.usage for record in records for attempt in record.earlier]
+    return {
+        "attempts": len(usages),
+        "calls": sum(usage.calls for usage in usages),
+        "tokens": sum(usage.input_tokens + usage.output_tokens for usage in usages),
+        "usd": sum(usage.cost_usd for usage in usages),
+    }
 
 
 def _judge_entry(judged: Sequence[Judged]) -> dict[str, Any]:
