@@ -83,8 +83,11 @@ def clean_chaos(cluster: Cluster, namespaces: Sequence[str]) -> list[str]:
         for namespace in namespaces:
             try:
                 found = cluster.list(kind, namespace)
-            except ClusterError:
+            except NotFound:
                 continue  # the cluster does not serve the kind
+            except ClusterError as error:
+                failed.append(f"{kind} in {namespace}: {error}")
+                continue
             for manifest in found:
                 failed += _tried(ref(manifest), partial(_force, cluster, ref(manifest)))
     return failed
