@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from harness.broker.config import SharedLimits
 from harness.budget import BudgetConfig
@@ -188,8 +188,8 @@ class ExperimentConfig(SharedLimits):
     """Names the run directory."""
     question: str
     """What the experiment asks, in one sentence; opens the report."""
-    scenario: str | tuple[int | str, ...]
-    """Ids, or a selector such as `all`, `clean`, `complexity:low`, `tag:Networking`."""
+    scenario: Annotated[str | tuple[int | str, ...], BeforeValidator(lambda x: (x,) if type(x) is int else x)]
+    """Ids, one id, or a selector such as `all`, `clean`, `complexity:low`, `tag:Networking`."""
     variant: Variant = "plain"
     """How incidents are opened; `ambiguous` needs scenarios that have such a variant."""
     ground_truth: Literal["corrected", "published"] = "corrected"

@@ -7,6 +7,7 @@ import pytest
 from harness.cli import run
 from harness.errors import ConfigurationError
 from harness.overrides import refuse_misspelt
+from tests.experiment.composed import composed
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,7 @@ def test_a_wrong_command_line_is_shown_with_its_usage(
 ) -> None:
     assert run(argv) == 2
     assert "Usage: " in capsys.readouterr().err
+
+
+def test_one_scenario_needs_no_brackets() -> None:
+    assert composed("+experiment=smoke", "scenario=16").scenario == (16,)
