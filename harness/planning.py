@@ -223,8 +223,8 @@ def metric_power(
     wanted = config.planning.effect
     if wanted is not None and answer["primary"]:
         answer["wanted"] = wanted
-        answer["repeats_needed"] = repeats_needed(wanted, spread, scenarios, 0.05, power)
-        answer["scenarios_needed"] = scenarios_needed(wanted, spread, config.repeats, 0.05, power)
+        answer["repeats_needed"] = repeats_needed(wanted, spread, scenarios, alpha, power)
+        answer["scenarios_needed"] = scenarios_needed(wanted, spread, config.repeats, alpha, power)
     return answer
 
 

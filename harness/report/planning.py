@@ -108,7 +108,8 @@ def _possible(entry: Mapping[str, Any], key: str) -> str:
 
 def _wanted(entry: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
     wanted, repeats, scenarios = entry["wanted"], entry["repeats_needed"], entry["scenarios_needed"]
-    first = f"A difference of {wanted} in {entry['metric']} with {entry['power']:.0%} power needs "
+    first = f"A difference of {wanted} in {entry['metric']} with {entry['power']:.0%} power, "
+    first += f"corrected for {entry['tests']} tests, needs "
     if repeats is None:
         found = f"{scenarios} scenarios x {estimate['repeats']}" if scenarios else "more scenarios"
         return f"{first}{found}; with {estimate['scenarios']}, repeats alone cannot find it."
