@@ -137,12 +137,15 @@ def dry_run(composed: dict[str, Any], as_json: bool) -> int:
 
 def examination(composed: dict[str, Any], as_json: bool) -> int:
     """Say what works here of what this configuration needs; 1 when something does not."""
+    from rich.console import Console
+
     from harness import doctor
     from harness.config import parse_config
     from harness.doctor import findings
 
     config = parse_config(composed | {"name": composed.get("name") or "doctor"})
-    found = list(doctor.examine(config))
+    with Console(stderr=True).status("examining") as status:
+        found = list(doctor.examine(config, tell=lambda what: status.update(f"examining {what}")))
     if as_json:
         sys.stdout.write(findings.as_json(found) + "\n")
     else:

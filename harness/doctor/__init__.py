@@ -39,7 +39,12 @@ CHECKS: Sequence[Check] = (
 )
 
 
-def examine(config: ExperimentConfig, checks: Sequence[Check] = CHECKS) -> Iterator[Finding]:
-    """Every finding, as it is made."""
+def examine(
+    config: ExperimentConfig,
+    checks: Sequence[Check] = CHECKS,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Iterator[Finding]:
+    """Every finding, as it is made; `tell` hears what is examined next, since some take seconds."""
     for check in checks:
+        tell(check.__name__.removeprefix("check_"))
         yield from check(config)
