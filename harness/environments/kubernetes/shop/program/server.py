@@ -17,6 +17,8 @@ from .workload import APPLICATION, ME, NAME, Described, env_of
 
 METRICS_PORT = 9464
 POLL_S = 0.5
+STARTING_S, LOST_S = 60, 6
+"""How long a peer may refuse connections, and how long it may not be found, before that is fatal."""
 USERS = 10.0
 EXTRA_RATE = 20.0
 
@@ -65,10 +67,11 @@ def _attempt(operation: str) -> None:
 
 
 def await_dependencies() -> None:
-    """Wait for what the workload cannot start without; leave when its address is wrong or nobody comes up."""
+    """Wait for what the workload cannot start without; leave when its address is wrong or nobody comes up. An address
+    that the application does not have is tried once: what has it may just be starting."""
     for name in ME["needs_at_start"]:
         host, port = parse_address(env_of(name), 0)
-        until = time.monotonic() + 60
+        until = time.monotonic() + (STARTING_S if is_described(host, port) else 0)
         while True:
             try:
                 with connect(host, port, 3):
@@ -76,11 +79,17 @@ def await_dependencies() -> None:
             except ConnectionRefusedError:
                 why = "connection refused"
             except (OSError, Failure) as error:
-                why, until = str(error), min(until, time.monotonic() + 6)
+                why, until = str(error), min(until, time.monotonic() + LOST_S)
             if time.monotonic() > until:
                 log("FATAL", f"cannot reach {name}={host}:{port}: {why}")
                 sys.exit(1)
             time.sleep(1)
+
+
+def is_described(host: str, port: int) -> bool:
+    """Whether the application has a Service with that port."""
+    there = APPLICATION["workloads"].get(host.partition(".")[0], {"ports": []})
+    return any(one["port"] == port for one in there["ports"])
 
 
 def metrics(target: str, headers: Headers, peer: str) -> tuple[str, str]:
