@@ -25,6 +25,9 @@ NO_GENERATION = frozenset(
     {"Pod", "Service", "Endpoints", "ConfigMap", "Secret", "Namespace", "Node", "ResourceQuota"}
 )
 
+WRITTEN_FIELDS = frozenset({"status", "metadata"})
+WRITTEN_METADATA = frozenset({"resourceVersion", "generation"})
+"""Fields that do not say what anybody asked for; of `metadata` only these."""
 
 Manifests = list[Manifest]
 Versions = list[tuple[float, Manifest | None]]
@@ -74,6 +77,15 @@ def carries(manifest: Manifest, labels: Mapping[str, str]) -> bool:
 def labels_of(manifest: Manifest) -> Mapping[str, str]:
     """The labels that an object carries."""
     return manifest["metadata"].get("labels") or {}
+
+
+def asks_the_same(old: Manifest, new: Manifest) -> bool:
+    """Whether two versions of an object differ in nothing but what the cluster itself writes into it."""
+    return _agree(old, new, WRITTEN_FIELDS) and _agree(old["metadata"], new["metadata"], WRITTEN_METADATA)
+
+
+def _agree(old: Manifest, new: Manifest, besides: frozenset[str]) -> bool:
+    return all(old.get(field) == new.get(field) for field in (old.keys() | new.keys()) - besides)
 
 
 class ObjectStore:
@@ -259,12 +271,6 @@ class ObjectStore:
             del self._owned[old["metadata"]["uid"]]
 
     def _remember(self, kind: str, key: Key, old: Manifest | None, new: Manifest) -> None:
-        if kind in NO_HISTORY or (old is not None and _asked(old) == _asked(new)):
+        if kind in NO_HISTORY or (old is not None and asks_the_same(old, new)):
             return
         self.history.setdefault((kind, *key), []).append((self.clock.now, new))
-
-
-def _asked(manifest: Manifest) -> Manifest:
-    """An object without what the cluster itself writes into it."""
-    metadata = {k: v for k, v in manifest["metadata"].items() if k not in ("resourceVersion", "generation")}
-    return {**manifest, "metadata": metadata, "status": None}

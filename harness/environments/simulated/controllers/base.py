@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import Key, iso
-from harness.environments.simulated.store import Change
+from harness.environments.simulated.store import Change, asks_the_same
 
 if TYPE_CHECKING:
     from harness.environments.simulated.store import ObjectStore
@@ -113,6 +113,11 @@ def is_active(pod: Manifest) -> bool:
     """Whether a pod counts as a replica: neither finished nor being deleted."""
     finished = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
     return not finished and "deletionTimestamp" not in pod["metadata"]
+
+
+def is_status_alone(change: Change) -> bool:
+    """Whether an object changed in nothing that anybody asked for."""
+    return change.old is not None and change.new is not None and asks_the_same(change.old, change.new)
 
 
 def concerns_others(change: Change) -> bool:

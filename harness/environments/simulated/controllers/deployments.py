@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from harness.cluster import REVISION, Manifest, revision_of
 from harness.environments.simulated.clock import Key
-from harness.environments.simulated.controllers.base import Controller, controller_of, owner_reference
+from harness.environments.simulated.controllers.base import (
+    Controller,
+    controller_of,
+    is_status_alone,
+    owner_reference,
+)
 from harness.environments.simulated.controllers.garbage import delete_object
 from harness.environments.simulated.controllers.rollout import (
     HASH_LABEL,
@@ -36,17 +41,25 @@ class DeploymentController(Controller):
     watches = ("Deployment", "ReplicaSet", "Pod")
 
     def observe(self, change: Change) -> None:
-        """A Deployment, or the owner of a ReplicaSet or of a pod that went (Recreate waits for those)."""
+        """A Deployment of which more than the status changed, which is written here; or the owner of a ReplicaSet or
+        of a pod that went (Recreate waits for those)."""
         namespace, name = change.key
         if change.kind == "Pod":
-            if change.new is not None:
-                return
-            owner = self.store.get("ReplicaSet", controller_of(change.last, "ReplicaSet"), namespace)
-            name = controller_of(owner, "Deployment") if owner else ""
+            name = "" if change.new is not None else self._waits_for(change.last)
         elif change.kind == "ReplicaSet":
             name = controller_of(change.last, "Deployment")
+        elif is_status_alone(change):
+            return
         if name:
             self.enqueue((namespace, name))
+
+    def _waits_for(self, pod: Manifest) -> str:
+        """The Deployment that goes on when this pod has gone; empty for one that replaces its pods as it goes."""
+        namespace = pod["metadata"]["namespace"]
+        owner = self.store.get("ReplicaSet", controller_of(pod, "ReplicaSet"), namespace)
+        name = controller_of(owner, "Deployment") if owner else ""
+        deployment = self.store.get("Deployment", name, namespace)
+        return name if deployment and deployment["spec"]["strategy"]["type"] == "Recreate" else ""
 
     def reconcile(self, key: Key) -> None:
         """Take the next step of a rollout or of scaling, then write the status."""

@@ -40,6 +40,8 @@ class EndpointsController(Controller):
         self._version = -1
         self._known: list[tuple[Key, Mapping[str, str]]] = []
         """What `_selectors` read at that version."""
+        self._written: Manifest | None = None
+        """What was written last: it needs no second look."""
 
     def observe(self, change: Change) -> None:
         """A Service, the Service of changed Endpoints, or every one that selects the pod as it was or is."""
@@ -50,7 +52,8 @@ class EndpointsController(Controller):
                 self.enqueue(change.key)
             return
         if change.kind == "Endpoints":
-            self.enqueue(change.key)
+            if change.new is not self._written:
+                self.enqueue(change.key)
             return
         if not concerns_others(change):
             return
@@ -82,7 +85,7 @@ class EndpointsController(Controller):
             return
         metadata = {"name": key[1], "namespace": key[0], "labels": service["metadata"].get("labels", {})}
         manifest = before or {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata}
-        self.store.put({**manifest, "subsets": subsets})
+        self._written = self.store.put({**manifest, "subsets": subsets})
 
     def _subsets(self, service: Manifest) -> list[Manifest]:
         spec = service["spec"]

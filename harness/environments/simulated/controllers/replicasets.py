@@ -16,6 +16,7 @@ from harness.environments.simulated.controllers.base import (
     controller_of,
     counts,
     is_active,
+    is_status_alone,
     is_true,
     key_of,
     make_condition,
@@ -51,7 +52,8 @@ class ReplicaSetController(Controller):
         elif change.kind == "ReplicaSet":
             if change.old is None or change.new is None or change.old["spec"] != change.new["spec"]:
                 self._refused.pop(change.key, None)
-            self.enqueue(change.key)
+            if not is_status_alone(change):
+                self.enqueue(change.key)
         else:
             for key in [key for key in self._refused if key[0] == change.key[0]]:
                 self._refused[key] = (self._refused[key][0], self.now)
