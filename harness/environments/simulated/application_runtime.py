@@ -98,6 +98,7 @@ class ApplicationRuntime:
         name = self.view.workload_of(pod)
         if previous or not name or container_of(pod, name)["name"] != container:
             return []
+        self.changed(now, store)
         found = recorded(
             self.recorder,
             self.seed,

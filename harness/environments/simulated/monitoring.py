@@ -21,6 +21,7 @@ from harness.environments.simulated import logs, series
 from harness.environments.simulated.alerts import Span, active_since, merged
 from harness.environments.simulated.application_runtime import ApplicationRuntime
 from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips, disturbed
+from harness.environments.simulated.recorder import Recorder
 from harness.environments.simulated.signals import ConditionKey
 from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
 from scenarios.applications.graph import service_graph
@@ -69,7 +70,8 @@ class Monitoring:
         self.application = runtime.application
         self.seed = runtime.seed
         self.runtime = runtime
-        self.recorder = runtime.recorder
+        self._recorder = runtime.recorder
+        """For what follows from `recorder`, which has caught up."""
         self._traced = tuple(name for name, w in self.application.workloads.items() if w.traced)
         self._world: Watched | None = None
         self._answer: tuple[float, int, tuple[Alert, ...]] | None = None
@@ -85,12 +87,17 @@ class Monitoring:
             raise RuntimeError("Monitoring.attach(world) was not called")
         return self._world
 
+    @property
+    def recorder(self) -> Recorder:
+        """What was recorded, up to the objects as they are now."""
+        self.runtime.changed(self.world.now, self.world.store)
+        return self._recorder
+
     # --- alerts
 
     def alerts(self) -> Sequence[Alert]:
         """Alerts that are pending or firing now: background first, then by name and entity."""
         now, store = self.world.now, self.world.store
-        self.recorder.changed(now, store)
         if self._answer is not None and self._answer[:2] == (now, store.version):
             return self._answer[2]
         found = [alert for key in self._active_keys(now) if (alert := self._alert(key, now)) is not None]
@@ -103,8 +110,6 @@ class Monitoring:
         self, start: float | None = None, end: float | None = None
     ) -> Sequence[tuple[float, Alert]]:
         """(sample time, alert) for each full minute in the window in which an alert was firing."""
-        now = self.world.now
-        self.recorder.changed(now, self.world.store)
         start, end = self._window(start, end)
         minutes = range(math.ceil(start / MINUTE), int(end // MINUTE) + 1)
         found = [(alert, minutes) for alert in background(self.seed, self._begin)]
@@ -126,7 +131,7 @@ class Monitoring:
             if condition.spans and condition.spans[-1].end > now:
                 yield key
         for key in self._noisy(now):
-            known = self.recorder.conditions.get(key)
+            known = self._recorder.conditions.get(key)
             if not (known and known.spans and known.spans[-1].end > now):
                 yield key
 
@@ -139,11 +144,11 @@ class Monitoring:
                     yield (index, (("service_name", name),))
 
     def _busy(self, service: str, time: float) -> bool:
-        segment = self.recorder.segment_at(time)
+        segment = self._recorder.segment_at(time)
         return segment is not None and segment.flow.services[service].requests > 0
 
     def _spans(self, key: ConditionKey, start: float, end: float) -> list[Span]:
-        condition = self.recorder.conditions.get(key)
+        condition = self._recorder.conditions.get(key)
         spans = list(condition.spans) if condition else []
         if load_rules()[key[0]].signal == "error_spans":
             service = key[1][0][1]
@@ -171,7 +176,7 @@ class Monitoring:
 
     def _value_of(self, rule: Rule, labels: Mapping[str, str], time: float) -> float:
         name = labels.get("service_name", "")
-        segment = self.recorder.segment_at(time)
+        segment = self._recorder.segment_at(time)
         if rule.equal is not None or segment is None:
             return rule.equal or 0.0
         if rule.signal == "latency_p95":
@@ -179,7 +184,7 @@ class Monitoring:
         if rule.signal == "error_spans":
             return segment.flow.services[name].error_spans or 0.01
         if rule.signal == "consumer_lag":
-            return float(int(self.recorder.lag_at(name, time)))
+            return float(int(self._recorder.lag_at(name, time)))
         return 1.0
 
     # --- metrics, logs, traces

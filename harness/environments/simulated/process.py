@@ -49,7 +49,7 @@ class Runtime(Protocol):
         """(cores, bytes) that a running pod uses, as the metrics server would answer."""
 
     def changed(self, now: float, store: ObjectStore) -> None:
-        """Called after each batch of same-time events in which `store.version` moved."""
+        """Called at the end of each instant in which `store.version` moved."""
 
     def container_logs(
         self, pod: Manifest, container: str, store: ObjectStore, now: float, tail: int, previous: bool

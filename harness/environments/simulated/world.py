@@ -96,7 +96,7 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let time pass: everything that falls due happens, in order."""
         deadline = self.clock.now + seconds
-        while (at := self.queue.next_time()) <= deadline:
+        while (at := self._next_time()) <= deadline:
             self.clock.now = max(at, self.clock.now)
             while self.queue.next_time() <= self.clock.now:
                 self.enqueue(*self.queue.pop())
@@ -116,10 +116,6 @@ class World:
             raise RuntimeError(
                 f"the controllers did not come to rest within {MAX_STEPS} steps: {self._waiting}"
             )
-        if self.store.version != self._seen_version:
-            self._seen_version = self.store.version
-            self.runtime.changed(self.clock.now, self.store)
-            self.kubelet.check_probes()
 
     def enqueue(self, controller: str, key: Key) -> None:
         """Have a controller look at an object before time moves on."""
@@ -137,6 +133,14 @@ class World:
     def checkpoint(self) -> Checkpoint:
         """The whole world as it is, runtime included."""
         return Checkpoint(self)
+
+    def _next_time(self) -> float:
+        """When something is due next. Before time moves on, monitoring and probes see how this instant left things."""
+        if self.queue.next_time() > self.clock.now and self.store.version != self._seen_version:
+            self._seen_version = self.store.version
+            self.runtime.changed(self.clock.now, self.store)
+            self.kubelet.check_probes()
+        return self.queue.next_time()
 
     def _dispatch(self) -> None:
         """Show each write to the controllers that watch its kind."""
