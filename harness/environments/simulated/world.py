@@ -135,7 +135,7 @@ class World:
         return Checkpoint(self)
 
     def _next_time(self) -> float:
-        """When something is due next. Before time moves on, monitoring and probes see how this instant left things."""
+        """When something is due next. Before time moves, monitoring and probes see how this instant left things."""
         if self.queue.next_time() > self.clock.now and self.store.version != self._seen_version:
             self._seen_version = self.store.version
             self.runtime.changed(self.clock.now, self.store)

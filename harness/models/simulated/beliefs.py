@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from harness.models.simulated.dice import draw
 from harness.models.simulated.readings import Cause, SeenAlert, read_result, workload_of
@@ -132,10 +133,11 @@ def form_beliefs(transcript: Transcript, temper: Temper) -> Beliefs:
         reading = read_result(call.name, call.content)
         if reading.alerts is not None:
             _note_alerts(call, reading.alerts, beliefs, alerts)
-        if not beliefs.changes:
+        if reading.broken and not beliefs.changes:
             broken.update(dict.fromkeys(reading.broken))
-        shown = [cause for cause in reading.causes if not _own_doing(cause, beliefs)]
-        _note_causes(shown, seen_causes, chances, order, ability.recognise, seed)
+        if reading.causes:
+            shown = [cause for cause in reading.causes if not _own_doing(cause, beliefs)]
+            _note_causes(shown, seen_causes, chances, order, ability.recognise, seed)
     beliefs.undone = _put_back(transcript, beliefs.refusals)
     beliefs.first_alerts = tuple(alerts)
     beliefs.namespace = _namespace(transcript, beliefs.first_alerts)
@@ -159,14 +161,25 @@ def _lapsed(transcript: Transcript, temper: Temper) -> set[int]:
 def _put_back(transcript: Transcript, refusals: list[Call]) -> set[str]:
     """Calls of which somebody says that what they changed was put back."""
     told = [text for _, text in transcript.instructions] + [refused.content for refused in refusals]
-    return {call_id for text in told for said in _UNDONE.findall(text) for call_id in _CALL_ID.findall(said)}
+    return set().union(*map(_undone_in, told))
+
+
+@lru_cache(maxsize=4096)
+def _undone_in(text: str) -> frozenset[str]:
+    return frozenset(call_id for said in _UNDONE.findall(text) for call_id in _CALL_ID.findall(said))
 
 
 def _note_statement(call: Call, beliefs: Beliefs) -> None:
-    match = _HYPOTHESIS.search(call.said)
-    if match and (not beliefs.stated or beliefs.stated[-1] != match.group(1)):
-        beliefs.stated.append(match.group(1))
-        beliefs.stated_at.setdefault(match.group(1), call.index)
+    stated = _hypothesis_in(call.said)
+    if stated and (not beliefs.stated or beliefs.stated[-1] != stated):
+        beliefs.stated.append(stated)
+        beliefs.stated_at.setdefault(stated, call.index)
+
+
+@lru_cache(maxsize=4096)
+def _hypothesis_in(text: str) -> str:
+    match = _HYPOTHESIS.search(text)
+    return match.group(1) if match else ""
 
 
 def _count_slip(call: Call, beliefs: Beliefs, succeeded: set[tuple[str, str]]) -> None:

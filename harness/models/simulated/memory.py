@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from harness.models.simulated.beliefs import Beliefs, workload_name
@@ -42,17 +43,27 @@ class Pinned:
 
 
 def pinned(texts: Iterable[str]) -> Pinned:
-    """The facts that texts pin, clause by clause."""
+    """The facts that texts pin."""
     facts = Pinned()
-    for text in texts:
-        for clause in _CLAUSE.split(text):
-            alerts, suspected = _ALERTS.search(clause), _SUSPECTED.search(clause)
-            if alerts:
-                facts.alerts += _ALERT.findall(clause[alerts.end() :])
-            elif _RULED_OUT.search(clause):
-                facts.ruled_out.update(_ENTITY.findall(clause))
-            elif suspected:
-                facts.suspected += _ENTITY.findall(clause[suspected.end() :])
+    for found in map(_pinned_in, texts):
+        facts.alerts += found.alerts
+        facts.suspected += found.suspected
+        facts.ruled_out |= found.ruled_out
+    return facts
+
+
+@lru_cache(maxsize=4096)
+def _pinned_in(text: str) -> Pinned:
+    """What one text pins, clause by clause; not to be changed."""
+    facts = Pinned()
+    for clause in _CLAUSE.split(text):
+        alerts, suspected = _ALERTS.search(clause), _SUSPECTED.search(clause)
+        if alerts:
+            facts.alerts += _ALERT.findall(clause[alerts.end() :])
+        elif _RULED_OUT.search(clause):
+            facts.ruled_out.update(_ENTITY.findall(clause))
+        elif suspected:
+            facts.suspected += _ENTITY.findall(clause[suspected.end() :])
     return facts
 
 

@@ -46,6 +46,10 @@ class Result:
     call_id: str
     data: Mapping[str, Any] | None
     notice: str
+    trimmed: bool = False
+    """It was shortened or taken out of the conversation."""
+    refused: bool = False
+    """It says that the call was not carried out."""
 
 
 @dataclass(slots=True)
@@ -65,38 +69,40 @@ class Call:
     readable: bool = True
     """False when its result lies outside the context window."""
 
-    @property
-    def ok(self) -> bool:
-        """It gave a readable answer in the form that tools answer in."""
-        return self.result is not None and self.result.data is not None
+    ok: bool = False
+    """It gave a readable answer in the form that tools answer in."""
+    changes: bool = False
+    """It changed the cluster, as far as can still be seen."""
+
+    def answer(self, content: str) -> Result:
+        """Note what came back."""
+        self.content, self.result = content, (result := parse_result(content))
+        self.ok = result.data is not None
+        made = self.name in MUTATING and (self.ok or result.trimmed)
+        self.changes = made and not self.args.get("dry_run", False)
+        return result
 
     @property
     def trimmed(self) -> bool:
         """Its result was shortened or taken out of the conversation."""
-        return self.result is not None and not self.ok and bool(_TRIMMED.search(self.result.notice))
+        return self.result is not None and self.result.trimmed
 
     @property
     def refused(self) -> bool:
         """It was not carried out, and the result says why. Refused submissions are another matter."""
-        answered = self.result is not None and not self.ok and self.name != "submit"
-        return answered and self.result is not None and bool(_REFUSED.search(self.result.notice))
+        return self.result is not None and self.result.refused and self.name != "submit"
 
     @property
     def failed(self) -> bool:
         """It was carried out and went wrong."""
-        answered = self.result is not None and not self.ok and self.name not in TOLD and self.name != "submit"
-        return answered and not self.trimmed and not self.refused
+        if self.ok or self.result is None or self.name in TOLD or self.name == "submit":
+            return False
+        return not self.result.trimmed and not self.result.refused
 
     @property
     def key(self) -> tuple[str, str]:
         """Equal for identical calls."""
         return (self.name, self.arguments)
-
-    @property
-    def changes(self) -> bool:
-        """It changed the cluster, as far as can still be seen."""
-        made = self.ok or self.trimmed
-        return made and self.name in MUTATING and not self.args.get("dry_run", False)
 
 
 @dataclass(slots=True)
@@ -128,10 +134,11 @@ def parse_result(content: str) -> Result:
     try:
         data, end = _DECODER.raw_decode(content, start)
     except ValueError:
-        return Result(call_id, None, content[start:])
-    if not isinstance(data, dict):
-        return Result(call_id, None, content[start:])
-    return Result(call_id, data, content[end:].strip())
+        data, end = None, start
+    if isinstance(data, dict):
+        return Result(call_id, data, content[end:].strip())
+    notice = content[start:]
+    return Result(call_id, None, notice, bool(_TRIMMED.search(notice)), bool(_REFUSED.search(notice)))
 
 
 @lru_cache(maxsize=4096)
@@ -157,8 +164,7 @@ def read_transcript(messages: Sequence[Message], context_tokens: int) -> Transcr
         elif role == "tool":
             call = open_calls.get(message.get("tool_call_id", ""))
             if call is not None:
-                call.content, call.result = content, parse_result(content)
-                _note_words(call, call.result, transcript)
+                _note_words(call, call.answer(content), transcript)
         else:
             transcript.instructions.append((transcript.turn, content))
             if role == "user" and not transcript.task:
@@ -171,11 +177,12 @@ def read_transcript(messages: Sequence[Message], context_tokens: int) -> Transcr
 
 def _note_words(call: Call, result: Result, transcript: Transcript) -> None:
     """Keep what a result says beside or instead of its data."""
-    if (call.ok and result.notice) or call.name == ASK:
+    beside = call.ok and result.notice
+    if beside or call.name == ASK:
         transcript.instructions.append((transcript.turn, result.notice))
-    if (call.ok and result.notice) or call.refused:
+    if beside or call.refused:
         transcript.feedback.append((transcript.turn, result.notice))
-    transcript.unread += call.trimmed
+    transcript.unread += result.trimmed
 
 
 def _read_answer(message: Message, said: str, transcript: Transcript, open_calls: dict[str, Call]) -> int:
