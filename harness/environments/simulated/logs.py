@@ -106,10 +106,10 @@ class Stream:
             return
         span = RUN_LINES / self.rate
         if end - start < span:
-            yield self.made(start, end).records
+            yield _run(self, start, end).records
             return
         for number in range(int(end // span), int(start // span) - 1, -1):
-            yield _run(self, number, span).between(start, end)
+            yield _run(self, number * span, (number + 1) * span).between(start, end)
 
     def made(self, start: float, end: float) -> Run:
         """Lines of a window: each kind once per period, at a place within it that a cheap mix of the period's number
@@ -126,16 +126,16 @@ class Stream:
         return Run([age for age, _ in found], [record for _, record in found])
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def _stream(
     flow: Flow, writers: Writers, seed: int, service: str, pod: str, contains: str, severity: str
 ) -> Stream:
     return Stream(flow, writers, seed, service, pod, contains, severity)
 
 
-@lru_cache(maxsize=256)
-def _run(stream: Stream, number: int, span: float) -> Run:
-    return stream.made(number * span, (number + 1) * span)
+@lru_cache(maxsize=1024)
+def _run(stream: Stream, start: float, end: float) -> Run:
+    return stream.made(start, end)
 
 
 def recorded(
@@ -185,7 +185,7 @@ def _state_lines(
     """What the steady states make services write, newest first."""
     for begin, until, segment in reversed(list(recorder.between(start, end))):
         if segment.collecting:
-            stream = _stream(segment.flow, segment.writers, seed, service, pod, wanted, severity)
+            stream = _stream(segment.flow, segment.writers_of(service), seed, service, pod, wanted, severity)
             yield from stream.lines(begin, until)
 
 

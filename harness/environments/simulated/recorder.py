@@ -8,7 +8,7 @@ happens costs nothing, however long it runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,11 +49,15 @@ class Segment:
     api_slow: bool = False
     """The API server answers so slowly that scrapes of object states time out."""
 
+    def writers_of(self, workload: str) -> Writers:
+        """Who writes logs for a workload, or for any if it is empty."""
+        if not workload:
+            return self._writers
+        return ((workload, _writing(self.pods[workload])),) if workload in self.pods else ()
+
     @cached_property
-    def writers(self) -> Writers:
-        """The ready pods of each workload, or all where none is."""
-        ready = ((name, tuple(pod.name for pod in pods if pod.ready)) for name, pods in self.pods.items())
-        return tuple((name, names or tuple(pod.name for pod in self.pods[name])) for name, names in ready)
+    def _writers(self) -> Writers:
+        return tuple((name, _writing(pods)) for name, pods in self.pods.items())
 
 
 class Lag(NamedTuple):
@@ -269,6 +273,11 @@ class Recorder:
     def lag_at(self, name: str, time: float) -> float:
         """Messages that a consumer group is behind."""
         return next((lag.at(time) for lag in reversed(self.lags.get(name, ())) if lag.time <= time), 0.0)
+
+
+def _writing(pods: Sequence[PodTrace]) -> tuple[str, ...]:
+    """The ready ones, or all where none is."""
+    return tuple([pod.name for pod in pods if pod.ready] or [pod.name for pod in pods])
 
 
 def _place(pod: PodFacts) -> Labels:
