@@ -266,7 +266,8 @@ class Monitoring:
 
     @property
     def _begin(self) -> float:
-        return self.recorder.segments[0].start if self.recorder.segments else 0.0
+        segments = self.recorder.segments
+        return segments[0].start if segments else 0.0
 
     def _window(self, start: float | None, end: float | None) -> tuple[float, float]:
         now = self.world.now

@@ -85,7 +85,10 @@ def asks_the_same(old: Manifest, new: Manifest) -> bool:
 
 
 def _agree(old: Manifest, new: Manifest, besides: frozenset[str]) -> bool:
-    return all(old.get(field) == new.get(field) for field in (old.keys() | new.keys()) - besides)
+    if old.keys() != new.keys() and not old.keys() ^ new.keys() <= besides:
+        return False
+    compared = [(old[field], value) for field, value in new.items() if field not in besides]
+    return not [value for before, value in compared if before is not value and before != value]
 
 
 class ObjectStore:
