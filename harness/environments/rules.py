@@ -7,6 +7,7 @@ Owns: `alert_rules.yaml`, comparisons, windows and hold times. Does not own: the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -76,6 +77,12 @@ def load_rules() -> tuple[Rule, ...]:
     """The rules that come with the harness."""
     text = (Path(__file__).parent / "alert_rules.yaml").read_text(encoding="utf-8")
     return tuple(TypeAdapter(list[Rule]).validate_python(yaml.safe_load(text)))
+
+
+@lru_cache(maxsize=1)
+def rule_numbers() -> Mapping[str, int]:
+    """Signal -> number of the rule that reads it; of the last one where several do."""
+    return {rule.signal: index for index, rule in enumerate(load_rules())}
 
 
 @lru_cache(maxsize=4096)

@@ -104,6 +104,8 @@ def _of_mappings(
     old: Mapping[Any, Any], new: Mapping[Any, Any], path: str, step: Callable[[str, Any], str]
 ) -> Iterator[FieldChange]:
     for key in [*old, *(key for key in new if key not in old)]:
+        if key in old and key in new and old[key] is new[key]:
+            continue
         where = step(path, key)
         if where in IGNORED:
             continue

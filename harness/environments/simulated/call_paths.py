@@ -1,15 +1,18 @@
-"""Requests by the path of services that they take: the aggregated traces of a steady state.
+"""Requests by the path of services that they take: the aggregated traces of steady states.
 
-Owns: walking the call trees of a solved request model. Does not own: rates and outcomes (`request_model.py`).
+Owns: walking the call trees of a solved request model, adding up what steady states leave one after the other. Does
+not own: rates and outcomes (`request_model.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from harness.environments.simulated.flow import PathFlow
+from harness.environments.simulated.flow import Flow, PathFlow
 from harness.environments.simulated.latency import Latency
+from harness.telemetry import CallPath
 
 if TYPE_CHECKING:
     from harness.environments.simulated.request_model import Node, Solver
@@ -28,6 +31,31 @@ def path_flows(solver: Solver) -> Iterator[PathFlow]:
         _walk(solver, node, rate, (node[0],) if traced else (), found)
     for (path, operation), (rate, errors, p95, message) in found.items():
         yield PathFlow(path, operation, rate, errors, p95, message)
+
+
+@lru_cache(maxsize=64)
+def aggregated(states: tuple[tuple[Flow, float], ...]) -> Sequence[CallPath]:
+    """The traces of (steady state, seconds that it lasts), from the outermost services inwards."""
+    found: Rows = {}
+    for flow, seconds in states:
+        for path in flow.paths:
+            row = found.setdefault((path.path, path.operation), [0.0, 0.0, 0.0, ""])
+            row[0] += path.rate * seconds
+            row[1] += path.errors * seconds
+            row[2] = max(row[2], path.p95_ms)
+            row[3] = path.message or row[3]
+    return tuple(
+        CallPath(
+            path,
+            operation,
+            round(row[0], 1),
+            round(row[1], 1),
+            round(row[2], 1),
+            row[3] if row[1] else "",
+        )
+        for (path, operation), row in sorted(found.items(), key=lambda item: (len(item[0][0]), item[0]))
+        if round(row[0], 1) > 0
+    )
 
 
 def _walk(solver: Solver, node: Node, rate: float, path: tuple[str, ...], found: Rows) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,7 @@ from harness.environments.rules import Rule, load_rules
 from harness.environments.simulated import logs, series
 from harness.environments.simulated.alerts import Span, active_since, merged
 from harness.environments.simulated.application_runtime import ApplicationRuntime
+from harness.environments.simulated.call_paths import aggregated
 from harness.environments.simulated.noise import ERROR_WINDOW_S, background, blips, disturbed
 from harness.environments.simulated.recorder import Recorder
 from harness.environments.simulated.signals import ConditionKey
@@ -165,14 +167,9 @@ class Monitoring:
         return self._describe(key, rule, "firing" if now - since >= rule.for_s else "pending", since, now)
 
     def _describe(self, key: ConditionKey, rule: Rule, state: Any, since: float, time: float) -> Alert:
-        labels: dict[str, str] = {
-            "alertname": rule.alert,
-            "severity": rule.severity,
-            "namespace": self.application.namespace,
-            **dict(key[1]),
-        }
+        labels, description = _words(key, self.application.namespace)
         value = self._value_of(rule, labels, time)
-        return Alert(rule.alert, labels, state, since, round(value, 4), rule.description.format(**labels))
+        return Alert(rule.alert, labels, state, since, round(value, 4), description)
 
     def _value_of(self, rule: Rule, labels: Mapping[str, str], time: float) -> float:
         name = labels.get("service_name", "")
@@ -223,36 +220,20 @@ class Monitoring:
 
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
         """Aggregated traces of the window, from the outermost services inwards."""
-        found: dict[tuple[tuple[str, ...], str], list[Any]] = {}
-        for begin, until, segment in self.recorder.between(*self._window(start, end)):
-            for path in segment.flow.paths if segment.collecting else ():
-                row = found.setdefault((path.path, path.operation), [0.0, 0.0, 0.0, ""])
-                row[0] += path.rate * (until - begin)
-                row[1] += path.errors * (until - begin)
-                row[2] = max(row[2], path.p95_ms)
-                row[3] = path.message or row[3]
-        return [
-            CallPath(
-                path,
-                operation,
-                round(row[0], 1),
-                round(row[1], 1),
-                round(row[2], 1),
-                row[3] if row[1] else "",
-            )
-            for (path, operation), row in sorted(found.items(), key=lambda item: (len(item[0][0]), item[0]))
-            if round(row[0], 1) > 0
-        ]
+        between = self.recorder.between(*self._window(start, end))
+        return aggregated(
+            tuple((segment.flow, until - begin) for begin, until, segment in between if segment.collecting)
+        )
 
     def observations(
         self, kind: str, name: str, namespace: str, start: float | None = None, end: float | None = None
     ) -> Sequence[Observation]:
         """Recorded versions of an object, oldest first; the version that held at `start` is included."""
-        begin, until = self._window(start, end)
-        versions = self.world.store.history.get((kind, namespace, name), [])
+        store = self.world.store
+        versions, current = store.history.get((kind, namespace, name), []), store.get(kind, name, namespace)
         if not versions:
-            current = self.world.store.get(kind, name, namespace)
-            return [Observation(until, current)] if current is not None else []
+            return [] if current is None else [Observation(self._window(start, end)[1], current)]
+        begin, until = self._window(start, end)
         kept = [version for version in versions if version[0] <= until]
         earlier = [version for version in kept if version[0] < begin]
         kept = earlier[-1:] + [version for version in kept if version[0] >= begin]
@@ -272,6 +253,14 @@ class Monitoring:
     def _window(self, start: float | None, end: float | None) -> tuple[float, float]:
         now = self.world.now
         return self._begin if start is None else start, now if end is None else min(end, now)
+
+
+@lru_cache(maxsize=1024)
+def _words(key: ConditionKey, namespace: str) -> tuple[Mapping[str, str], str]:
+    """Labels, not to be changed, and description of an alert."""
+    rule = load_rules()[key[0]]
+    labels = {"alertname": rule.alert, "severity": rule.severity, "namespace": namespace, **dict(key[1])}
+    return labels, rule.description.format(**labels)
 
 
 def _within(span: Span, minutes: range) -> range:

@@ -6,9 +6,11 @@ done to it (`view.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from harness.cluster import Manifest
+from harness.environments.rules import Labels
 from harness.environments.simulated.quantity import parse_quantity
 from harness.environments.simulated.signature import Variant, variant
 from scenarios.applications.schema import Workload
@@ -32,11 +34,10 @@ class PodFacts(NamedTuple):
     workload: str
     """Empty for pods that do not belong to the application."""
     ready: bool
-    phase: str
     variant: Variant
     """Without flags."""
-    waiting: tuple[tuple[str, str], ...]
-    """(container, reason) of containers that wait."""
+    alarms: tuple[tuple[str, Labels], ...]
+    """(signal of an alert rule, labels) of what is wrong with it."""
     trace: PodTrace
     """What metrics show of it."""
 
@@ -49,6 +50,8 @@ def read_pod(pod: Manifest, name: str, workload: Workload | None) -> PodFacts:
     ready = "deletionTimestamp" not in metadata and any(
         condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions
     )
+    phase = status.get("phase", "Pending")
+    waiting = [(s["name"], s["state"]["waiting"]) for s in statuses if "waiting" in s.get("state", {})]
     restarts = sum(one.get("restartCount", 0) for one in statuses)
     return PodFacts(
         manifest=pod,
@@ -57,15 +60,23 @@ def read_pod(pod: Manifest, name: str, workload: Workload | None) -> PodFacts:
         namespace=metadata.get("namespace", ""),
         workload=name,
         ready=ready,
-        phase=status.get("phase", "Pending"),
         variant=_variant(name, workload, pod) if workload else variant(),
-        waiting=tuple(
-            (s["name"], s["state"]["waiting"].get("reason", ""))
-            for s in statuses
-            if "waiting" in s.get("state", {})
-        ),
+        alarms=tuple(_alarms(metadata, phase, waiting)),
         trace=PodTrace(metadata["name"], ready, restarts),
     )
+
+
+def _alarms(
+    metadata: Manifest, phase: str, waiting: Iterable[tuple[str, Manifest]]
+) -> Iterator[tuple[str, Labels]]:
+    namespace, pod = ("namespace", metadata.get("namespace", "")), ("pod", metadata["name"])
+    if phase in ("Pending", "Unknown", "Failed"):
+        yield "pod_not_ready", (namespace, pod)
+    if phase == "Failed":
+        yield "failed_pods", (namespace,)
+    for container, state in waiting:
+        looping = state.get("reason") == "CrashLoopBackOff"
+        yield "crash_loop" if looping else "container_waiting", (namespace, pod, ("container", container))
 
 
 def container_of(pod: Manifest, workload: str) -> Manifest:

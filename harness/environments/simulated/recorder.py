@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.environments.rules import Labels, Rule, load_rules
+from harness.environments.rules import Rule, load_rules, rule_numbers
 from harness.environments.simulated.alerts import Condition
 from harness.environments.simulated.control_plane import Trouble, troubles
 from harness.environments.simulated.disturbances import Disturbances
@@ -209,9 +209,8 @@ class Recorder:
     def _follow_troubles(self, now: float, store: ObjectStore, disturbed: Mapping[str, Disturbances]) -> bool:
         """Follow what is slow about the control plane; whether the API server is."""
         rules, found = load_rules(), set(troubles(store, disturbed))
-        number = {rule.signal: index for index, rule in enumerate(rules)} if found or self._troubles else {}
         for signal, labels in found ^ self._troubles:
-            index = number[signal]
+            index = rule_numbers()[signal]
             self._set(now, (index, labels), rules[index], (signal, labels) in found)
         self._troubles = found
         return any(signal == "api_slow" for signal, _ in found)
@@ -226,15 +225,10 @@ class Recorder:
         self._kube = active
 
     def _kube_conditions(self, pods: Iterable[PodFacts], store: ObjectStore) -> Iterator[ConditionKey]:
-        number = {rule.signal: index for index, rule in enumerate(load_rules())}
+        number = rule_numbers()
         for pod in pods:
-            if pod.phase in ("Pending", "Unknown", "Failed"):
-                yield number["pod_not_ready"], _place(pod)
-            if pod.phase == "Failed":
-                yield number["failed_pods"], (("namespace", pod.namespace),)
-            for container, reason in pod.waiting:
-                signal = "crash_loop" if reason == "CrashLoopBackOff" else "container_waiting"
-                yield number[signal], (*_place(pod), ("container", container))
+            for signal, labels in pod.alarms:
+                yield number[signal], labels
         for autoscaler in store.list("HorizontalPodAutoscaler"):
             metadata, spec = autoscaler["metadata"], autoscaler["spec"]
             replicas = autoscaler.get("status", {}).get("currentReplicas", 0)
@@ -278,10 +272,6 @@ class Recorder:
 def _writing(pods: Sequence[PodTrace]) -> tuple[str, ...]:
     """The ready ones, or all where none is."""
     return tuple([pod.name for pod in pods if pod.ready] or [pod.name for pod in pods])
-
-
-def _place(pod: PodFacts) -> Labels:
-    return ("namespace", pod.namespace), ("pod", pod.name)
 
 
 def crossing(lag: Lag, threshold: float) -> tuple[float | None, float]:

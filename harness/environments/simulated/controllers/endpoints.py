@@ -57,10 +57,12 @@ class EndpointsController(Controller):
             return
         if not concerns_others(change):
             return
-        before, after = (labels_of(pod) if pod is not None else {} for pod in (change.old, change.new))
+        now = labels_of(change.last)
+        before = labels_of(change.old) if change.old is not None else now
         for key, selector in self._selectors():
             wanted = selector.items()
-            if key[0] == change.key[0] and (wanted <= after.items() or wanted <= before.items()):
+            selects = wanted <= now.items() or (before is not now and wanted <= before.items())
+            if selects and key[0] == change.key[0]:
                 self.enqueue(key)
 
     def _selectors(self) -> list[tuple[Key, Mapping[str, str]]]:

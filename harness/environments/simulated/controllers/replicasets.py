@@ -75,7 +75,7 @@ class ReplicaSetController(Controller):
             for pod in sorted(pods, key=removal_rank)[: max(0, -missing)]:
                 self.record(replica_set, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
                 delete_object(self.store, "Pod", key_of(pod))
-        self._write_status(replica_set, failure)
+        self._write_status(replica_set, self._pods(replica_set) if missing else pods, failure)
 
     def _pods(self, replica_set: Manifest) -> list[Manifest]:
         return [pod for pod in self.store.owned(replica_set["metadata"]["uid"], "Pod") if is_active(pod)]
@@ -104,8 +104,7 @@ class ReplicaSetController(Controller):
         self._refused.pop(key, None)
         return ""
 
-    def _write_status(self, replica_set: Manifest, failure: str) -> None:
-        pods = self._pods(replica_set)
+    def _write_status(self, replica_set: Manifest, pods: list[Manifest], failure: str) -> None:
         due = [available_at(pod, replica_set["spec"].get("minReadySeconds", 0)) for pod in pods]
         later = [at for at in due if at is not None and at > self.now]
         if later:
