@@ -43,8 +43,9 @@ class ServiceViews:
     ) -> tuple[tuple[str, tuple[ServicePortView, ...]], ...]:
         """(name, ports) of every Service, by name."""
         services = store.list("Service", self._namespace)
-        changed = {name for name, _ in variants.items() ^ self._variants.items()}
-        self._variants = variants
+        before, self._variants = self._variants, variants
+        changed = {name for name, acting in variants.items() if before.get(name) != acting}
+        changed |= before.keys() - variants.keys()
         return tuple(sorted([self._view(service, store, variants, changed) for service in services]))
 
     def _view(

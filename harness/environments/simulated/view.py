@@ -57,6 +57,7 @@ class ClusterView:
         self.read_env: dict[str, tuple[tuple[str, str], ...]] = {}
         """Pod uid -> credentials (name, value) that its program read when it started."""
         self._pods: dict[int, PodFacts] = {}
+        """By the identity of the manifest, which each of them holds: no other object can take it over."""
         self._last: Reading | None = None
         self._actors: dict[int, tuple[PodFacts, Flags, Variant]] = {}
         """(pod, live flags, the pod as it acts) of the last signature."""
@@ -76,16 +77,14 @@ class ClusterView:
 
     def pods(self, store: ObjectStore) -> list[PodFacts]:
         """All pods of the cluster."""
-        known, fresh, found = self._pods, {}, []
-        for pod in store.list("Pod"):
-            facts = known.get(id(pod))
-            if facts is None or facts.manifest is not pod:
-                name = self.workload_of(pod)
-                facts = read_pod(pod, name, self.application.workloads.get(name))
-            fresh[id(pod)] = facts
-            found.append(facts)
-        self._pods = fresh
+        known = self._pods
+        found = [known.get(id(pod)) or self._read(pod) for pod in store.list("Pod")]
+        self._pods = {id(facts.manifest): facts for facts in found}
         return found
+
+    def _read(self, pod: Manifest) -> PodFacts:
+        name = self.workload_of(pod)
+        return read_pod(pod, name, self.application.workloads.get(name))
 
     def signature(self, store: ObjectStore, pods: list[PodFacts]) -> Signature:
         """The current signature: the last one, unless something that it depends on was written since. What a pod read
@@ -107,7 +106,7 @@ class ClusterView:
         for pod in pods:
             if pod.ready and pod.workload:
                 read = self._actors.get(id(pod))
-                if read is None or read[0] is not pod or read[1] is not live:
+                if read is None or read[1] is not live:
                     read = (pod, live, self._acting(pod, live))
                 actors[id(pod)] = read
                 acting = read[2]
@@ -153,7 +152,7 @@ class ClusterView:
         self.doomed &= alive
         self.stand_ins &= alive
         for remembered in (self.flags_of, self.read_env):
-            for uid in [uid for uid in remembered if uid not in alive]:
+            for uid in remembered.keys() - alive:
                 del remembered[uid]
 
     def current_flags(self, pods: Iterable[PodFacts]) -> Flags:
