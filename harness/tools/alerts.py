@@ -51,19 +51,24 @@ def sightings(context: ToolContext, window: Window) -> list[Sighting]:
     """Alerts seen in the window, and those active now unless the window lies in the past."""
     seen: dict[tuple[str, str, str], Sighting] = {}
     for time, alert in context.telemetry.alert_history(window.start_time, window.end_time):
-        key = (*alert.key, alert.labels.get("severity", ""))
-        known = seen.setdefault(key, Sighting(alert, time, time, "inactive"))
+        key = _identity(alert)
+        known = seen.get(key)
+        if known is None:
+            known = seen[key] = Sighting(alert, time, time, "inactive")
         known.alert, known.last = alert, time
         known.occurrences += 1
     if window.end_time is None or window.end_time >= context.now:
         for alert in context.telemetry.alerts():
-            key = (*alert.key, alert.labels.get("severity", ""))
-            known = seen.setdefault(key, Sighting(alert, context.now, context.now, alert.state))
+            known = seen.setdefault(_identity(alert), Sighting(alert, context.now, context.now, alert.state))
             known.alert, known.state = alert, alert.state
             if alert.state == "firing" and known.last < context.now:
                 known.last = context.now
             known.occurrences = max(known.occurrences, 1)
     return sorted(seen.values(), key=lambda sighting: sighting.order)
+
+
+def _identity(alert: Alert) -> tuple[str, str, str]:
+    return alert.name, alert.entity, alert.labels.get("severity", "")
 
 
 class AlertSummaryArgs(Window):
