@@ -87,6 +87,8 @@ class _Watch:
     telemetry: Telemetry
     incident: dict[AlertKey, Alert]
     pace: float
+    subjects: dict[AlertKey, ObjectRef | None] = field(default_factory=dict)
+    """Alert of the incident -> the workload that it is about, as far as it was asked for."""
 
     def remaining(self) -> list[str]:
         """Alerts of the incident that have not cleared, with the reason where they do not fire."""
@@ -111,7 +113,10 @@ class _Watch:
 
     def _lost(self, alert: Alert, served_now: frozenset[str]) -> str:
         """Why an alert that does not fire any more is no sign of recovery; empty when it is one."""
-        subject = _subject(alert, self.baseline.condition.workloads)
+        key = alert.key
+        if key not in self.subjects:
+            self.subjects[key] = _subject(alert, self.baseline.condition.workloads)
+        subject = self.subjects[key]
         if subject is not None and not _wants_pods(self.cluster, subject):
             return "its workload is gone or scaled to zero"
         for label in SERVICE_LABELS:

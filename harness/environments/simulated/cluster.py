@@ -49,12 +49,10 @@ class SimulatedCluster:
     ) -> Manifests:
         """The objects of a kind, by namespace and name (Events by time). Shared: not to be changed."""
         kind_of(kind)
-        found = self._world.store.list(kind, namespace, labels)
+        store = self._world.store
         if kind == "Event":
-            return sorted(found, key=lambda event: str(event["lastTimestamp"]))
-        return sorted(
-            found, key=lambda item: (item["metadata"].get("namespace", ""), item["metadata"]["name"])
-        )
+            return sorted(store.list(kind, namespace, labels), key=lambda event: str(event["lastTimestamp"]))
+        return store.list_by_name(kind, namespace, labels)
 
     def logs(
         self, pod: str, namespace: str, container: str = "", previous: bool = False, tail: int = 100

@@ -79,6 +79,13 @@ def labels_of(manifest: Manifest) -> Mapping[str, str]:
     return manifest["metadata"].get("labels") or {}
 
 
+def _carrying(manifests: Manifests, labels: Mapping[str, str] | None) -> Manifests:
+    if not labels:
+        return manifests
+    wanted = labels.items()
+    return [item for item in manifests if wanted <= labels_of(item).items()]
+
+
 def asks_the_same(old: Manifest, new: Manifest) -> bool:
     """Whether two versions of an object differ in nothing but what the cluster itself writes into it."""
     return _agree(old, new, WRITTEN_FIELDS) and _agree(old["metadata"], new["metadata"], WRITTEN_METADATA)
@@ -121,16 +128,16 @@ class ObjectStore:
     def list(self, kind: str, ns: str | None = None, labels: Mapping[str, str] | None = None) -> Manifests:
         """Objects of a kind in order of creation, in one or (None) all namespaces, carrying all `labels`."""
         if kind == "Event":
-            found = (
-                self.events if ns is None else [e for e in self.events if e["metadata"]["namespace"] == ns]
-            )
+            events = self.events
+            found = events if ns is None else [one for one in events if one["metadata"]["namespace"] == ns]
         else:
-            table = self._objects.get(kind) if ns is None else self._spaces.get((kind, ns))
-            found = [*table.values()] if table else []
-        if not labels:
-            return found
-        wanted = labels.items()
-        return [item for item in found if wanted <= labels_of(item).items()]
+            found = [*self._table(kind, ns).values()]
+        return _carrying(found, labels)
+
+    def list_by_name(self, kind: str, ns: str | None, labels: Mapping[str, str] | None) -> Manifests:
+        """Objects as `list` finds them, of any kind but Event, by namespace and name."""
+        table = self._table(kind, ns)
+        return _carrying([table[key] for key in sorted(table)], labels)
 
     def owned(self, uid: str, kind: str) -> Manifests:
         """Objects of a kind whose controlling or any other owner has this uid, in order of creation."""
@@ -246,6 +253,10 @@ class ObjectStore:
         }
 
     # --- inside
+
+    def _table(self, kind: str, ns: str | None) -> dict[Key, Manifest]:
+        table = self._objects.get(kind) if ns is None else self._spaces.get((kind, ns))
+        return {} if table is None else table
 
     def _count(self, kind: str) -> None:
         self.version += 1
