@@ -1,6 +1,7 @@
 """Log records into the index.
 
-Owns: both forms of the table, severities. Does not own: selection of records (`index.py`).
+Owns: both forms of the table. Does not own: severities (`harness/environments/otel`), selection of records
+(`index.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from itertools import islice
 
+from harness.environments.otel.severity import severity_of
 from harness.environments.snapshot.cells import parse_map, parse_stamp
 from harness.environments.snapshot.indexing.names import Names
 from harness.environments.snapshot.layout import Layout
@@ -24,11 +26,6 @@ COLUMNS: Columns = {
     "resource": ("ResourceAttributes", "resource_attributes"),
     "log": ("LogAttributes", "log_attributes"),
 }
-SPELLINGS = {
-    "TRACE": "DEBUG", "DEBUG": "DEBUG", "INFO": "INFO", "INFORMATION": "INFO", "NOTICE": "INFO", "WARN": "WARN",
-    "WARNING": "WARN", "ERR": "ERROR", "ERROR": "ERROR", "CRITICAL": "FATAL", "FATAL": "FATAL", "PANIC": "FATAL",
-    "EMERGENCY": "FATAL", "ALERT": "FATAL",
-}  # fmt: skip
 BATCH = 5000
 Row = tuple[float, int, int, int, str, str]
 
@@ -61,16 +58,5 @@ def _rows(table: Table, names: Names, report: Report) -> Iterator[Row]:
         pod = attributes.get("k8s.pod.name") or own.get("k8s.pod.name", "")
         container = attributes.get("k8s.container.name") or own.get("k8s.container.name", "")
         service = service or attributes.get("service.name", "")
-        yield stamp, names[service], names[pod], names[container], _severity(severity, number), body
-
-
-def _severity(text: str, number: str) -> str:
-    known = SPELLINGS.get(text.strip().upper().rstrip("0123456789"))
-    if known is not None:
-        return known
-    level = int(number) if number.strip().isdigit() else 9
-    if level >= 21:
-        return "FATAL"
-    return (
-        "ERROR" if level >= 17 else "WARN" if level >= 13 else "INFO" if level >= 9 or level == 0 else "DEBUG"
-    )
+        level = severity_of(severity, int(number) if number.strip().isdigit() else 0)
+        yield stamp, names[service], names[pod], names[container], level, body

@@ -1,25 +1,22 @@
 """Spans into the index, added up to call paths: who called whom through whom, how often, how slow, how wrong.
 
-Owns: grouping of spans by trace, the path of services that leads to a call, durations in bins. Does not own:
-comparison of windows (tools). Spans are sorted by trace on disk, so memory does not grow with their number.
-
-A *call* is what a caller sees: its client span and the server span behind it are one call. A span whose parent was
-not recorded begins a path.
+Owns: grouping of spans by trace, durations in bins. Does not own: what a call is and which path leads to it
+(`harness/environments/otel/spans.py`), comparison of windows (tools). Spans are sorted by trace on disk, so memory
+does not grow with their number.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice, pairwise
 from operator import itemgetter
-from typing import NamedTuple
 
 import numpy as np
 
+from harness.environments.otel.spans import Call, Span, calls_of, is_outgoing, target_in
 from harness.environments.snapshot.cells import parse_stamp
 from harness.environments.snapshot.indexing.names import Names
 from harness.environments.snapshot.layout import Layout
@@ -40,17 +37,6 @@ COLUMNS: Columns = {
     "message": ("StatusMessage", "status_message"),
 }
 REQUIRED = ("time", "trace", "span", "name", "service", "duration")
-TARGETS = (
-    "peer.service",
-    "server.address",
-    "net.peer.name",
-    "messaging.system",
-    "db.system.name",
-    "db.system",
-)
-"""Attributes of a client span that name whom it called, where no server span says it; the first one counts."""
-_TARGET = re.compile(rf"""['"]({"|".join(map(re.escape, TARGETS))})['"]\s*:\s*['"]([\w-]+)""")
-OUTGOING = ("client", "producer")
 BUCKET_S = 15
 """Seconds that are added up; windows are exact to this."""
 BINS_PER_E = 8
@@ -58,33 +44,6 @@ BINS_PER_E = 8
 BATCH = 5000
 REQUEST_COLUMNS = ("bucket", "path", "bin", "calls", "failed")
 """Packed columns of the table of added-up calls, sorted by bucket: a window is one slice of them."""
-
-
-class Span(NamedTuple):
-    """One span, names as numbers."""
-
-    trace: str
-    id: str
-    parent: str
-    service: int
-    operation: int
-    outgoing: int
-    target: int
-    time: float
-    ms: float
-    failed: int
-    message: str
-
-
-class Call(NamedTuple):
-    """One call along a path."""
-
-    path: tuple[int, ...]
-    operation: int
-    time: float
-    ms: float
-    failed: bool
-    message: str
 
 
 def index(layout: Layout, database: sqlite3.Connection, scratch: sqlite3.Connection, report: Report) -> float:
@@ -100,13 +59,13 @@ def index(layout: Layout, database: sqlite3.Connection, scratch: sqlite3.Connect
     while batch := list(islice(rows, BATCH)):
         scratch.executemany(f"INSERT INTO spans VALUES ({marks})", batch)
     _note_selection(scratch, table, report)
-    ordered = map(Span._make, scratch.execute("SELECT * FROM spans ORDER BY trace"))
+    ordered: Iterator[Span[int]] = map(Span._make, scratch.execute("SELECT * FROM spans ORDER BY trace"))
     calls = (call for _, spans in groupby(ordered, itemgetter(0)) for call in calls_of(list(spans)))
     _write(database, *_added_up(calls))
     return float(scratch.execute("SELECT coalesce(max(time), 0) FROM spans").fetchone()[0])
 
 
-def _spans(table: Table, names: Names, report: Report) -> Iterator[Span]:
+def _spans(table: Table, names: Names, report: Report) -> Iterator[Span[int]]:
     for line, cells in table:
         time, trace, span, parent, name, kind, service, attributes, duration, status, message = cells
         try:
@@ -114,8 +73,8 @@ def _spans(table: Table, names: Names, report: Report) -> Iterator[Span]:
         except ValueError as error:
             report.add(table.name, line, f"{error}; the row is left out")
             continue
-        outgoing = kind.lower().removeprefix("span_kind_") in OUTGOING
-        target = _target(attributes) if outgoing else ""
+        outgoing = is_outgoing(kind)
+        target = target_in(attributes) if outgoing else ""
         failed = "error" in status.lower()
         yield Span(
             trace,
@@ -132,53 +91,10 @@ def _spans(table: Table, names: Names, report: Report) -> Iterator[Span]:
         )
 
 
-def _target(attributes: str) -> str:
-    """The first label of the name of whom a client span called; empty where nothing says it."""
-    known = dict(_TARGET.findall(attributes))
-    return next((known[key] for key in TARGETS if key in known), "")
-
-
 def _note_selection(scratch: sqlite3.Connection, table: Table, report: Report) -> None:
     spans, failed = scratch.execute("SELECT count(*), coalesce(sum(failed), 0) FROM spans").fetchone()
     if spans and spans == failed:
         report.add(table.name, 0, "holds failed spans only: shares of errors cannot be told from it")
-
-
-def calls_of(spans: Sequence[Span]) -> Iterator[Call]:
-    """The calls of one trace."""
-    by_id = {span.id: span for span in spans}
-    answered = {
-        span.parent for span in spans if span.parent in by_id and by_id[span.parent].service != span.service
-    }
-    paths: dict[str, tuple[int, ...]] = {}
-    for span in spans:
-        parent = by_id.get(span.parent)
-        path = _path(span, by_id, paths)
-        if parent is None or parent.service != span.service:
-            caller = parent if parent is not None and parent.outgoing else span
-            failed = bool(span.failed or caller.failed)
-            yield Call(path, span.operation, caller.time, caller.ms, failed, span.message or caller.message)
-        if span.outgoing and span.target and span.id not in answered:
-            yield Call(
-                (*path, span.target), span.operation, span.time, span.ms, bool(span.failed), span.message
-            )
-
-
-def _path(span: Span, by_id: Mapping[str, Span], paths: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
-    """Services from the outermost recorded span of the trace to this one, without repetitions in a row."""
-    waiting: list[Span] = []
-    seen: set[str] = set()
-    at: Span | None = span
-    while at is not None and at.id not in paths and at.id not in seen:
-        waiting.append(at)
-        seen.add(at.id)
-        at = by_id.get(at.parent)
-    path = paths.get(at.id, ()) if at is not None else ()
-    for one in reversed(waiting):
-        if not path or path[-1] != one.service:
-            path = (*path, one.service)
-        paths[one.id] = path
-    return path
 
 
 Sums = dict[tuple[tuple[int, ...], int], dict[tuple[int, int], list[int]]]
@@ -187,7 +103,7 @@ Messages = dict[tuple[tuple[int, ...], int], dict[int, str]]
 """(path, operation) -> bucket -> what one of the failed calls was told."""
 
 
-def _added_up(calls: Iterable[Call]) -> tuple[Sums, Messages]:
+def _added_up(calls: Iterable[Call[int]]) -> tuple[Sums, Messages]:
     sums: Sums = {}
     messages: Messages = {}
     for call in calls:
