@@ -312,9 +312,9 @@ def parse_config(raw: Mapping[str, Any]) -> ExperimentConfig:
 
 
 def as_problem(item: Mapping[str, Any]) -> Problem:
-    """One pydantic error in the user's terms."""
+    """One pydantic error in the user's terms; a value with a secret is not repeated."""
     where = ".".join(str(part) for part in item["loc"]) or "configuration"
     if item["type"] == "extra_forbidden":
         return Problem(where, "unknown key", "remove it, or check its spelling")
-    found = "" if item["type"] == "missing" else f", found {item.get('input')!r}"
+    found = "" if item["type"] in ("missing", "secret") else f", found {item.get('input')!r}"
     return Problem(where, f"{item['msg']}{found}"[:300])

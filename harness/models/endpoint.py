@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from harness.models.prices import Prices
 
@@ -86,7 +87,8 @@ class LiteLLMConfig(BaseModel):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError(f"{value!r} is not an address; expected http://... or https://...")
         if value is not None and "@" in value.split("/")[2]:
-            raise ValueError("holds credentials; put them into an environment variable named by api_key_env")
+            what = "holds credentials; put them into an environment variable named by api_key_env"
+            raise PydanticCustomError("secret", what)
         return value
 
     @field_validator("extra")
@@ -96,7 +98,8 @@ class LiteLLMConfig(BaseModel):
         if taken:
             raise ValueError(f"{', '.join(taken)}: set by the harness or by a field of its own")
         if any(str(name).lower() in SECRET_NAMES for name in _names(value)):
-            raise ValueError("holds a secret; put it into an environment variable named by api_key_env")
+            what = "holds a secret; put it into an environment variable named by api_key_env"
+            raise PydanticCustomError("secret", what)
         return value
 
 
