@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""A name that stands in a query as it is."""
 
 
 class AttachedConfig(BaseModel):
@@ -18,6 +22,22 @@ class AttachedConfig(BaseModel):
 
     prometheus: str = Field(pattern="^https?://")
     """URL of its Prometheus, as the harness reaches it."""
+    clickhouse: str | None = Field(default=None, pattern="^https?://")
+    """URL of its ClickHouse's HTTP interface: log records and call paths come from there; null means that logs are
+    the containers'."""
+    clickhouse_user: str = "default"
+    """As whom it is asked."""
+    clickhouse_password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
+    """Name of the environment variable with that user's password; null means that there is none."""
+    clickhouse_database: Identifier = "default"
+    """Where the tables are."""
+    clickhouse_logs: Identifier | None = None
+    """Table of log records; null means the application's namespace and `_logs`, such as otel_demo_logs."""
+    clickhouse_traces: Identifier | None = None
+    """Table of spans; null means the application's namespace and `_traces`."""
+    jaeger: str | None = Field(default=None, pattern="^https?://")
+    """URL of its Jaeger with the base path: call paths come from there where no ClickHouse is configured; null means
+    that they are what span metrics tell."""
     rate_window_s: float = Field(default=120, gt=0)
     """Range of rates in metric queries."""
     lease_namespace: str = "default"
@@ -30,6 +50,14 @@ class AttachedConfig(BaseModel):
     """Alerts that fire there without any incident."""
     chaos_namespaces: tuple[str, ...] = ("chaos-mesh",)
     """Where chaos experiments are removed after a trial, beside the application's namespace."""
+
+    @field_validator("prometheus", "clickhouse", "jaeger")
+    @classmethod
+    def _without_credentials(cls, url: str | None) -> str | None:
+        if url is not None and "@" in url.split("/")[2]:
+            hint = "set clickhouse_user, and the name of the password's variable as clickhouse_password_env"
+            raise PydanticCustomError("secret", f"holds credentials; for ClickHouse {hint}")
+        return url
 
 
 class KubernetesConfig(BaseModel):

@@ -75,12 +75,16 @@ def travelling(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def credentials_of(config: ExperimentConfig) -> dict[str, str]:
-    """The environment variables that models and agents name as their keys, as far as this process has them. They go
-    to workers as an actor's argument: what is in a `runtime_env` is shown on Ray's dashboard and in its logs."""
+    """The environment variables that models, agents and monitoring name as their keys, as far as this process has
+    them. They go to workers as an actor's argument: what is in a `runtime_env` is shown on Ray's dashboard and in its
+    logs."""
     named: set[str] = set()
     for fields in (*config.models.values(), *config.agents.values()):
         named |= {str(fields[field]) for field in ("api_key_env",) if fields.get(field)}
         named |= {str(name) for name in fields.get("pass_env") or ()}
+    live = config.environment.kubernetes
+    if live is not None and live.attached is not None and live.attached.clickhouse_password_env:
+        named.add(live.attached.clickhouse_password_env)
     return {name: os.environ[name] for name in sorted(named) if name in os.environ}
 
 

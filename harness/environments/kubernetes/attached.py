@@ -3,7 +3,7 @@
 Owns: the order lease -> restored -> healthy -> snapshot -> baseline -> injection -> ... -> undone -> restored ->
 chaos removed -> lease given back. One trial at a time has the application; a run that was killed leaves its snapshot
 on the cluster, and the next one restores from it before anything else. Does not own: lease (`lease.py`), snapshot
-(`restoring.py`), metrics (`prometheus.py`), the steps of an incident (`live.py`).
+(`restoring.py`), metrics (`prometheus.py`), logs and traces (`sources`), the steps of an incident (`live.py`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from harness.environments.kubernetes.images import Images
 from harness.environments.kubernetes.janitor import remove_trial
 from harness.environments.kubernetes.lease import Lease
 from harness.environments.kubernetes.live import POLL_S, Bench, LiveEnvironment, harness_cluster, settings_of
+from harness.environments.kubernetes.logs import ContainerLogs
 from harness.environments.kubernetes.marks import Marks
 from harness.environments.kubernetes.monitor import Monitor
 from harness.environments.kubernetes.prometheus import Prometheus, PrometheusTelemetry
 from harness.environments.kubernetes.restoring import Snapshot, clean_chaos
+from harness.environments.kubernetes.sources.choice import examine, log_source, path_source
 from harness.environments.kubernetes.view import Names, TrialView
 from harness.errors import ConfigurationError, InfrastructureError, Problem
 from harness.live_config import AttachedConfig
@@ -74,6 +76,7 @@ class AttachedEnvironment(LiveEnvironment):
             self.telemetry = self._telemetry(self._monitor, self.cluster, application)
             self.bench = Bench(judge, self._telemetry(self._monitor, judge, application))
             await self._await_health(application.namespace)
+            await self.run(lambda: examine(self._attached, application, time.time()))
             self._snapshot = snapshot = await self.run(lambda: Snapshot.take(judge, (application.namespace,)))
             await self.run(lambda: snapshot.keep(own, self._attached.lease_namespace, self._marks))
             await self.soak(scenario, application.namespace)
@@ -101,9 +104,17 @@ class AttachedEnvironment(LiveEnvironment):
     def _telemetry(
         self, monitor: Monitor, cluster: TrialView, application: Application
     ) -> PrometheusTelemetry:
-        prometheus = Prometheus(self._attached.prometheus)
-        window = self._attached.rate_window_s
-        return PrometheusTelemetry(prometheus, monitor, cluster, application, window, time.time())
+        settings = self._attached
+        return PrometheusTelemetry(
+            Prometheus(settings.prometheus),
+            monitor,
+            cluster,
+            application,
+            settings.rate_window_s,
+            log_source(settings, application) or ContainerLogs(cluster, application),
+            path_source(settings, application),
+            time.time(),
+        )
 
     async def _take_lease(self, own: KubernetesCluster) -> None:
         """Wait, without blocking anybody, until nobody else has the application. Raises InfrastructureError."""

@@ -1,27 +1,28 @@
-"""Telemetry of an existing application: a Prometheus server for alerts and metrics, containers for logs.
+"""Telemetry of an existing application: its Prometheus server for alerts and metrics, other sources for the rest.
 
-Owns: the queries and what becomes of their answers. Does not own: what Prometheus scrapes and which rules it has.
-Call paths are those that span metrics can tell: one service each, with its error rate.
+Owns: the queries and what becomes of their answers. Does not own: what Prometheus scrapes and which rules it has,
+where log records and call paths come from (`sources`).
 """
 
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.request import Request
 
-from harness.cluster import Cluster, ObjectRef
-from harness.environments.kubernetes.logs import ContainerLogs
+from harness.cluster import Cluster
 from harness.environments.kubernetes.monitor import Monitor
-from harness.errors import InfrastructureError
-from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
-from scenarios.applications.graph import service_graph
+from harness.environments.kubernetes.observed import LogSource, ObservedTelemetry, PathSource
+from harness.environments.kubernetes.sources import web
+from harness.telemetry import Alert, CallPath, Series
 from scenarios.applications.schema import Application
 
-TIMEOUT_S = 20
+NAMES = re.compile(r"[A-Za-z0-9._-]+")
+"""What a service or pod can be called; nothing else gets into a query."""
 STEPS = 120
 """Points of a range query at most."""
 CALLS = "traces_span_metrics_calls_total"
@@ -46,27 +47,50 @@ class Prometheus:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
 
-    def get(self, path: str, **parameters: Any) -> Any:
-        """`data` of an answer. Raises InfrastructureError."""
+    def get(self, path: str, wanted: str, **parameters: Any) -> list[dict[str, Any]]:
+        """What stands under `wanted` in an answer. Raises InfrastructureError."""
+        who = f"Prometheus at {self._url}"
         url = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-                return json.load(answer)["data"]
-        except (OSError, ValueError, KeyError) as error:
-            raise InfrastructureError("infra_deploy_failed", f"Prometheus at {self._url}: {error}") from None
+            return list(json.loads(web.fetch(who, Request(url)))["data"][wanted])
+        except (ValueError, KeyError, TypeError) as error:
+            web.refuse(who, f"not the expected answer: {error}")
 
     def range(self, query: str, start: float, end: float) -> list[dict[str, Any]]:
         """The series of a range query."""
         step = max(1.0, (end - start) / STEPS)
-        found = self.get("query_range", query=query, start=start, end=end, step=step)
-        return list(found["result"])
+        return self.get("query_range", "result", query=query, start=start, end=end, step=step)
 
     def instant(self, query: str, time: float) -> list[dict[str, Any]]:
         """The samples of an instant query."""
-        return list(self.get("query", query=query, time=time)["result"])
+        return self.get("query", "result", query=query, time=time)
 
 
-class PrometheusTelemetry:
+class SpanMetrics:
+    """Call paths as far as span metrics tell: one service each, with its error rate."""
+
+    def __init__(self, prometheus: Prometheus) -> None:
+        self._prometheus = prometheus
+
+    def call_paths(self, low: float, high: float) -> Sequence[CallPath]:
+        """One path per service and operation."""
+        window = f"{max(1, round(high - low))}s"
+        kinds = "SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"
+        query = f'sum by (service_name, span_name, status_code) (increase({CALLS}{{span_kind=~"{kinds}"}}[{window}]))'
+        counts: dict[tuple[str, str], list[float]] = {}
+        for sample in self._prometheus.instant(query, high):
+            labels, count = sample["metric"], float(sample["value"][1])
+            row = counts.setdefault((labels["service_name"], labels["span_name"]), [0.0, 0.0])
+            row[0] += count
+            row[1] += count if labels.get("status_code") == "STATUS_CODE_ERROR" else 0.0
+        return [
+            CallPath((service,), operation, round(count, 1), round(errors, 1), 0.0)
+            for (service, operation), (count, errors) in sorted(counts.items())
+            if count > 0
+        ]
+
+
+class PrometheusTelemetry(ObservedTelemetry):
     """What a cluster's own monitoring saw, and the versions of objects that the harness recorded."""
 
     def __init__(
@@ -76,21 +100,20 @@ class PrometheusTelemetry:
         cluster: Cluster,
         application: Application,
         window_s: float,
+        logs: LogSource,
+        paths: PathSource,
         began: float,
     ) -> None:
         """`window_s`: range of rates. `began`: the earliest time that is asked for."""
+        super().__init__(monitor, cluster, application, logs, began)
         self._prometheus = prometheus
-        self._monitor = monitor
-        self._cluster = cluster
-        self._application = application
-        self._window = f"{max(1, round(window_s))}s"
-        self._began = began
-        self._logs = ContainerLogs(cluster, application)
+        self._range = f"{max(1, round(window_s))}s"
+        self._paths = paths
 
     def alerts(self) -> Sequence[Alert]:
         """Alerts that are pending or firing now and concern the application's namespace or no namespace."""
         found = []
-        for one in self._prometheus.get("alerts")["alerts"]:
+        for one in self._prometheus.get("alerts", "alerts"):
             labels = one["labels"]
             if labels.get("namespace", self._application.namespace) == self._application.namespace:
                 text = one.get("annotations", {}).get("description", "")
@@ -105,7 +128,7 @@ class PrometheusTelemetry:
         self, start: float | None = None, end: float | None = None
     ) -> Sequence[tuple[float, Alert]]:
         """(sample time, alert) of each step of the window at which an alert was firing."""
-        low, high = self._between(start, end)
+        low, high = self._window(start, end)
         found = []
         for series in self._prometheus.range('ALERTS{alertstate="firing"}', low, high):
             labels = {k: v for k, v in series["metric"].items() if k not in ("__name__", "alertstate")}
@@ -122,14 +145,16 @@ class PrometheusTelemetry:
         self, target: str, names: Sequence[str] = (), start: float | None = None, end: float | None = None
     ) -> Sequence[Series]:
         """Series of a service or pod; all its metrics when `names` is empty."""
-        low, high = self._between(start, end)
+        if not NAMES.fullmatch(target):
+            return []
+        low, high = self._window(start, end)
         service = target in self._application.workloads
         queries = SERVICE_QUERIES if service else POD_QUERIES
         labels = {"namespace": self._application.namespace, "service_name" if service else "pod": target}
         found = []
         for name in queries:
             if not names or name in names:
-                query = queries[name].replace("NAME", target).replace("WINDOW", self._window)
+                query = queries[name].replace("NAME", target).replace("WINDOW", self._range)
                 points = [
                     (float(time), float(value))
                     for series in self._prometheus.range(query, low, high)
@@ -138,49 +163,7 @@ class PrometheusTelemetry:
                 found.append(Series(name, labels, points))
         return found
 
-    def logs(
-        self,
-        service: str = "",
-        pod: str = "",
-        start: float | None = None,
-        end: float | None = None,
-        contains: str = "",
-        limit: int = 200,
-        severity: str = "",
-    ) -> Sequence[LogRecord]:
-        """The newest `limit` matching records of the pods that exist, oldest first."""
-        return self._logs.matching(service, pod, *self._between(start, end), contains, limit, severity)
-
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
-        """One path per service and operation, as far as span metrics tell."""
-        low, high = self._between(start, end)
-        window = f"{max(1, round(high - low))}s"
-        kinds = "SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"
-        query = f'sum by (service_name, span_name, status_code) (increase({CALLS}{{span_kind=~"{kinds}"}}[{window}]))'
-        counts: dict[tuple[str, str], list[float]] = {}
-        for sample in self._prometheus.instant(query, high):
-            labels, count = sample["metric"], float(sample["value"][1])
-            row = counts.setdefault((labels["service_name"], labels["span_name"]), [0.0, 0.0])
-            row[0] += count
-            row[1] += count if labels.get("status_code") == "STATUS_CODE_ERROR" else 0.0
-        return [
-            CallPath((service,), operation, round(count, 1), round(errors, 1), 0.0)
-            for (service, operation), (count, errors) in sorted(counts.items())
-            if count > 0
-        ]
-
-    def observations(
-        self, kind: str, name: str, namespace: str, start: float | None = None, end: float | None = None
-    ) -> Sequence[Observation]:
-        """Recorded versions of an object, oldest first; the version that held at `start` is included."""
-        low, high = self._between(start, end)
-        with self._monitor.lock:
-            return self._monitor.history.seen(ObjectRef(kind, name, namespace), low, high)
-
-    def topology(self) -> Topology:
-        """The service graph: published architecture."""
-        return service_graph(self._application)
-
-    def _between(self, start: float | None, end: float | None) -> tuple[float, float]:
-        now = self._cluster.now()
-        return self._began if start is None else start, now if end is None else min(end, now)
+        """Calls of the window by path; how much of a path there is depends on the source."""
+        low, high = self._window(start, end)
+        return self._paths.call_paths(low, high) if low < high else ()

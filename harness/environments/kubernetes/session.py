@@ -16,14 +16,17 @@ from harness.environments import RunOnEnvironment, select_scenarios
 from harness.environments.kubernetes.capabilities import refusals
 from harness.environments.kubernetes.janitor import sweep
 from harness.environments.kubernetes.live import harness_cluster, settings_of
+from harness.environments.kubernetes.sources.choice import clickhouse_of
 from harness.errors import ConfigurationError, Problem
 
 
 @contextmanager
 def live_session(config: ExperimentConfig) -> Iterator[RunOnEnvironment]:
-    """Around the execution of a run. Raises ConfigurationError for scenarios that the cluster cannot play, and where
-    it does not answer."""
+    """Around the execution of a run. Raises ConfigurationError for scenarios that the cluster cannot play, where it
+    does not answer, and where a password is not there."""
     settings = settings_of(config.environment)
+    if settings.attached is not None:
+        clickhouse_of(settings.attached)
     _, cluster = harness_cluster(settings)
     name = run_name(config)
     try:

@@ -1,6 +1,7 @@
 """Telemetry of a live trial, answered from what its monitor scraped and from the containers' logs.
 
-Owns: the Telemetry protocol. Does not own: scraping (`monitor.py`), alerts (`alerting.py`).
+Owns: metrics and call paths from scrapes. Does not own: scraping (`monitor.py`), alerts (`alerting.py`), what is
+the same for every live application (`observed.py`).
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.cluster import Cluster, ObjectRef
+from harness.cluster import Cluster
 from harness.environments.kubernetes.history import Sample
 from harness.environments.kubernetes.logs import ContainerLogs
 from harness.environments.kubernetes.monitor import Monitor
+from harness.environments.kubernetes.observed import ObservedTelemetry
 from harness.environments.kubernetes.signals import CALLS, ERROR, LAG, MEMBERS, percentiles
-from harness.telemetry import Alert, CallPath, LogRecord, Observation, Series, Topology
-from scenarios.applications.graph import service_graph
+from harness.telemetry import Alert, CallPath, Series
 from scenarios.applications.schema import Application
 from scenarios.faults.objects import is_ready, restarts
 
@@ -28,17 +29,14 @@ POD_METRICS = {
 SERVED = ("SPAN_KIND_SERVER", "SPAN_KIND_CONSUMER", "SPAN_KIND_INTERNAL")
 
 
-class LiveTelemetry:
+class LiveTelemetry(ObservedTelemetry):
     """What monitoring saw of one trial."""
 
     def __init__(self, monitor: Monitor, cluster: Cluster, application: Application, pace: float) -> None:
         """`cluster`: whose identity reads logs."""
-        self._monitor = monitor
+        super().__init__(monitor, cluster, application, ContainerLogs(cluster, application))
         self._history = monitor.history
-        self._cluster = cluster
-        self._application = application
         self._pace = pace
-        self._logs = ContainerLogs(cluster, application)
 
     def alerts(self) -> Sequence[Alert]:
         """Alerts that are pending or firing at the last scrape."""
@@ -86,19 +84,6 @@ class LiveTelemetry:
             if not names or name in names
         ]
 
-    def logs(
-        self,
-        service: str = "",
-        pod: str = "",
-        start: float | None = None,
-        end: float | None = None,
-        contains: str = "",
-        limit: int = 200,
-        severity: str = "",
-    ) -> Sequence[LogRecord]:
-        """The newest `limit` matching records of the pods that exist, oldest first."""
-        return self._logs.matching(service, pod, *self._window(start, end), contains, limit, severity)
-
     def call_paths(self, start: float | None = None, end: float | None = None) -> Sequence[CallPath]:
         """Requests of the window by the path of services that they took, counted at the callers."""
         low, high = self._window(start, end)
@@ -126,23 +111,7 @@ class LiveTelemetry:
                 )
         return sorted(found, key=lambda one: (len(one.path), one.path, one.operation))
 
-    def observations(
-        self, kind: str, name: str, namespace: str, start: float | None = None, end: float | None = None
-    ) -> Sequence[Observation]:
-        """Recorded versions of an object, oldest first; the version that held at `start` is included."""
-        low, high = self._window(start, end)
-        with self._monitor.lock:
-            return self._history.seen(ObjectRef(kind, name, namespace), low, high)
-
-    def topology(self) -> Topology:
-        """The service graph: published architecture."""
-        return service_graph(self._application)
-
     # --- inside
-
-    def _window(self, start: float | None, end: float | None) -> tuple[float, float]:
-        now = self._cluster.now()
-        return 0.0 if start is None else start, now if end is None else min(end, now)
 
     def _pods_named(self, name: str) -> Iterator[Any]:
         for sample in reversed(self._history.samples):

@@ -1,0 +1,10 @@
+"""Where an existing application's monitoring is read from: HTTP servers that somebody else runs.
+
+web          one request, bounded in time and size
+clickhouse   ClickHouse's HTTP interface, and how a text gets into a query
+tables       log records and call paths from the tables that an OpenTelemetry collector fills
+jaeger       call paths from Jaeger's query API
+choice       which source answers what, as configured
+
+Whatever goes wrong is an InfrastructureError: the agent that happened to ask is not to blame.
+"""
