@@ -1,4 +1,5 @@
-"""Where the numbers of an incident come from: a simulation, a recording, a live cluster's pods, or Prometheus."""
+"""Where the evidence of an incident comes from: a simulation, a recording, a live cluster's pods, or what monitors an
+existing application: Prometheus, ClickHouse, Jaeger."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from typing import Any
 
 from harness.config import ExperimentConfig
 from harness.doctor.cluster_check import ANSWER_S
-from harness.doctor.findings import Finding, broken
+from harness.doctor.findings import Finding, Status, broken
+from harness.environments import select_scenarios
 from harness.errors import ConfigurationError, InfrastructureError
-from harness.live_config import KubernetesConfig
+from harness.live_config import AttachedConfig, KubernetesConfig
+from scenarios.applications import load_application
 
 RESOURCE_METRICS = "metrics.k8s.io"
 
@@ -24,7 +27,8 @@ def check_metrics(config: ExperimentConfig) -> Sequence[Finding]:
     if kind == "kubernetes":
         return live(config.environment.kubernetes or KubernetesConfig())
     if kind == "attached" and config.environment.kubernetes and config.environment.kubernetes.attached:
-        return [prometheus(config.environment.kubernetes.attached.prometheus)]
+        attached = config.environment.kubernetes.attached
+        return [prometheus(attached.prometheus), *stored(config, attached)]
     return [Finding("metrics", "ok", f"environment={kind} needs no endpoint")]
 
 
@@ -55,6 +59,25 @@ def prometheus(url: str) -> Finding:
             "metrics", "failed", f"Prometheus at {url} scrapes nothing", "look at its targets page"
         )
     return Finding("metrics", "ok", f"Prometheus at {url} scrapes {len(targets)} targets")
+
+
+def stored(config: ExperimentConfig, attached: AttachedConfig) -> Sequence[Finding]:
+    """Whether the configured ClickHouse and Jaeger can be read, and have something of the scenarios' applications."""
+    from harness.environments.kubernetes.sources import choice
+
+    hint = "docs/live_cluster.md says what environment.kubernetes.attached reads from where"
+    found = []
+    try:
+        chosen = select_scenarios(config.environment, config.scenario)
+        for name in dict.fromkeys(scenario.application for scenario in chosen):
+            for source, what, amount in choice.examine(attached, load_application(name), time.time()):
+                status: Status = "ok" if amount else "failed"
+                found.append(Finding(source, status, what, "" if amount else "is anything sent there?"))
+    except ConfigurationError as error:
+        return [*found, *broken("traces and logs", True, error)]
+    except InfrastructureError as error:
+        return [*found, Finding("traces and logs", "failed", error.detail, hint)]
+    return found
 
 
 def live(settings: KubernetesConfig) -> Sequence[Finding]:
