@@ -1,0 +1,1 @@
+"""ClickHouse and Jaeger as sources of an existing application's logs and traces."""
