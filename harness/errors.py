@@ -47,6 +47,7 @@ CAUSES: dict[str, Cause] = {
     "agent_error": Cause(False, "zero", "the agent's own code raised an error"),
     "infra_deploy_failed": Cause(True, "exclude", "the application could not be deployed"),
     "infra_inject_failed": Cause(True, "exclude", "the fault could not be injected or confirmed"),
+    "infra_cluster_lost": Cause(True, "exclude", "the cluster stopped answering the harness"),
     "infra_worker_lost": Cause(True, "exclude", "its worker process died, each time that it ran alone too"),
     "model_not_reached": Cause(True, "exclude", "the attempt ended before the model was asked anything"),
     "harness_crash": Cause(False, "exclude", "the harness itself raised an unexpected error: a bug"),

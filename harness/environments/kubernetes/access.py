@@ -17,8 +17,9 @@ from typing import Any
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import HTTPError
 
-from harness.cluster import Manifest
+from harness.cluster import ClusterError, Manifest
 from harness.config import Permissions
 from harness.environments.kubernetes.marks import Marks
 from harness.errors import ConfigurationError, InfrastructureError, Problem
@@ -107,7 +108,7 @@ def rules(permissions: Permissions, namespace: str) -> list[dict[str, Any]]:
 def agent_client(harness: client.ApiClient, namespace: str) -> client.ApiClient:
     """A client that carries the token of the agent's account and nothing else of the harness.
 
-    Raises InfrastructureError where the cluster issues no tokens."""
+    Raises InfrastructureError where the cluster issues no tokens, ClusterError where it does not answer."""
     request = client.AuthenticationV1TokenRequest(
         spec=client.V1TokenRequestSpec(audiences=[], expiration_seconds=TOKEN_S)
     )
@@ -117,6 +118,8 @@ def agent_client(harness: client.ApiClient, namespace: str) -> client.ApiClient:
         )
     except ApiException as error:
         raise InfrastructureError("infra_deploy_failed", f"no token for the agent: {error.reason}") from None
+    except HTTPError as error:
+        raise ClusterError(f"the API server did not answer: {error}") from None
     settings = client.Configuration()
     settings.host = harness.configuration.host
     for field in ("ssl_ca_cert", "verify_ssl", "tls_server_name", "proxy"):

@@ -60,7 +60,7 @@ class AttachedEnvironment(LiveEnvironment):
     async def start(self, scenario: Scenario, seed: int) -> Briefing:
         """Have the application alone and healthy, capture the baseline, inject, confirm, let alerts fire.
 
-        Raises InfrastructureError."""
+        Raises InfrastructureError, and Postponed where the cluster itself is down."""
         application = load_application(scenario.application)
         self._namespace = application.namespace
         try:
@@ -81,7 +81,7 @@ class AttachedEnvironment(LiveEnvironment):
             await self.run(lambda: snapshot.keep(own, self._attached.lease_namespace, self._marks))
             await self.soak(scenario, application.namespace)
         except ClusterError as error:
-            raise InfrastructureError("infra_deploy_failed", str(error)) from error
+            raise await self.blame("infra_deploy_failed", str(error)) from error
         await self.break_it(scenario)
         return Briefing((application.namespace,))
 

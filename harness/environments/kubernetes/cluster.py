@@ -13,7 +13,8 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -67,13 +68,15 @@ class KubernetesCluster:
     """The Cluster protocol on a real API server."""
 
     def __init__(self, api: client.ApiClient, known: KubernetesCluster | None = None) -> None:
-        """`known`: a cluster object of another identity whose discovery is shared; nothing else of it is."""
+        """`known`: a cluster object of another identity whose discovery is shared; nothing else of it is.
+        Raises ClusterError where the API server does not answer."""
         self._core = client.CoreV1Api(api)
         discoverer: Any = Discovery
         if known is not None:
             shared = known._dynamic.resources
             discoverer = partial(_given, shared)
-        self._dynamic: Any = dynamic.DynamicClient(api, discoverer=discoverer)
+        with errors_translated():
+            self._dynamic: Any = dynamic.DynamicClient(api, discoverer=discoverer)
         self._discovering: threading.Lock = known._discovering if known else threading.Lock()
         """The library's discovery is not safe for concurrent use."""
         self._resources: dict[str, Any] = known._resources if known else {}
@@ -143,7 +146,7 @@ class KubernetesCluster:
         self, pod: str, namespace: str, container: str = "", previous: bool = False, tail: int = 100
     ) -> Sequence[LogLine]:
         """Return the last lines of a container."""
-        try:
+        with errors_translated():
             text = self._core.read_namespaced_pod_log(
                 pod,
                 namespace,
@@ -152,10 +155,6 @@ class KubernetesCluster:
                 tail_lines=tail,
                 timestamps=True,
             )
-        except ApiException as error:
-            raise translated(error) from None
-        except HTTPError as error:
-            raise ClusterError(f"the API server did not answer: {error}") from None
         return [parse_line(line) for line in (text or "").splitlines()]
 
     def now(self) -> float:
@@ -178,7 +177,8 @@ class KubernetesCluster:
         with self._discovering:
             if kind not in self._resources:
                 try:
-                    found = self._dynamic.resources.search(kind=kind)
+                    with errors_translated():
+                        found = self._dynamic.resources.search(kind=kind)
                 except ResourceNotFoundError:
                     found = []
                 self._resources[kind] = best([one for one in found if "get" in one.verbs], kind)
@@ -188,20 +188,27 @@ class KubernetesCluster:
 
     def _call(self, verb: str, resource: Any, **arguments: Any) -> Manifest:
         """One request under this identity: a Resource itself would ask under that of its discovery."""
-        try:
+        with errors_translated():
             answer = getattr(self._dynamic, verb)(
                 resource, serialize=False, _request_timeout=REQUEST_TIMEOUT_S, **arguments
             )
-        except ApiException as error:
-            raise translated(error) from None
-        except HTTPError as error:
-            raise ClusterError(f"the API server did not answer: {error}") from None
         manifest: Manifest = json.loads(answer.data)
         return manifest
 
 
 def _given(discovery: Any, *_: Any) -> Any:
     return discovery
+
+
+@contextmanager
+def errors_translated() -> Iterator[None]:
+    """The client's errors become ours."""
+    try:
+        yield
+    except ApiException as error:
+        raise translated(error) from None
+    except HTTPError as error:
+        raise ClusterError(f"the API server did not answer: {error}") from None
 
 
 def best(served: Sequence[Any], kind: str) -> Any:

@@ -11,6 +11,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from math import floor
 
@@ -30,7 +31,6 @@ from harness.environments.kubernetes.scrape import fetch
 from harness.environments.kubernetes.telemetry import LiveTelemetry
 from harness.environments.kubernetes.view import Names, TrialView
 from harness.environments.masks import CLUSTER_SCOPED
-from harness.errors import InfrastructureError
 from harness.protocols import Briefing
 from scenarios.applications import load_application
 from scenarios.applications.schema import Application
@@ -60,7 +60,8 @@ class KubernetesEnvironment(LiveEnvironment):
         return {settings.resource: floor(10_000 / settings.max_trials) / 10_000}
 
     async def start(self, scenario: Scenario, seed: int) -> Briefing:
-        """Deploy, soak, capture the baseline, inject, confirm, let alerts fire. Raises InfrastructureError."""
+        """Deploy, soak, capture the baseline, inject, confirm, let alerts fire. Raises InfrastructureError, and
+        Postponed where the cluster itself is down."""
         application = load_application(scenario.application)
         self._marks = Marks(self._marks.run, self._marks.trial, time.time() + self.settings.ttl_s)
         try:
@@ -70,7 +71,7 @@ class KubernetesEnvironment(LiveEnvironment):
                 self._monitor.start()
             await self.soak(scenario, application.namespace)
         except ClusterError as error:
-            raise InfrastructureError("infra_deploy_failed", str(error)) from error
+            raise await self.blame("infra_deploy_failed", str(error)) from error
         await self.break_it(scenario)
         return Briefing((application.namespace,))
 
@@ -80,7 +81,8 @@ class KubernetesEnvironment(LiveEnvironment):
         if self._monitor is not None:
             await self.run(self._monitor.stop)
         if self._own is not None:
-            await self._remove(self._own)
+            with suppress(ClusterError):
+                await self._remove(self._own)
 
     def _deploy(self, application: Application, scenario: Scenario) -> None:
         """Put everything there, and make the views of the harness and of the agent."""

@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from kubernetes import client
 
-from harness.cluster import Cluster, ClusterError
+from harness.cluster import Cluster, ClusterError, Manifest
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.kubernetes.access import connect
 from harness.environments.kubernetes.cluster import KubernetesCluster
 from harness.environments.kubernetes.deployment import short_of_replicas
-from harness.errors import ConfigurationError, InfrastructureError, Problem
+from harness.errors import ConfigurationError, InfrastructureError, Postponed, Problem
 from harness.live_config import KubernetesConfig
 from harness.records import Verdict
 from harness.scoring.verdict import Baseline, VerdictPolicy, decide
@@ -74,6 +74,12 @@ class Bench:
         return time.time()
 
 
+def is_ready(node: Manifest) -> bool:
+    """Whether a node says that it takes pods."""
+    conditions = node.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
 async def in_thread(work: Callable[[], T]) -> T:
     """Run what blocks without blocking the event loop."""
     return await asyncio.get_running_loop().run_in_executor(THREADS, work)
@@ -112,28 +118,47 @@ class LiveEnvironment:
         return time.time()
 
     async def verdict(self) -> Verdict:
-        """Decide the outcome under the harness's identity."""
+        """Decide the outcome under the harness's identity. Raises InfrastructureError, Postponed."""
         policy = VerdictPolicy(
             self._verdict.window_s * self.pace,
             max(self._verdict.interval_s * self.pace, self.settings.scrape_s),
             self._verdict.passes,
             self.pace,
         )
-        return await decide(self.bench, self.baseline, self.injections, policy)
+        try:
+            return await decide(self.bench, self.baseline, self.injections, policy)
+        except ClusterError as error:
+            raise await self.blame("infra_cluster_lost", str(error)) from error
+
+    async def blame(self, cause: str, why: str) -> InfrastructureError | Postponed:
+        """What a failed step means. Where the cluster itself is down every other trial would fail alike: then they
+        stay owed instead of being used up."""
+        down = await self.run(self._outage)
+        if down:
+            return Postponed(f"the cluster is down: {down}", everything=True)
+        return InfrastructureError(cause, why)
+
+    def _outage(self) -> str:
+        """Why no trial could run on the cluster; empty where it takes pods."""
+        try:
+            nodes = harness_cluster(self.settings)[1].list("Node")
+        except ClusterError as error:
+            return str(error)
+        return "" if any(map(is_ready, nodes)) else f"none of its {len(nodes)} nodes is ready"
 
     # --- steps of a start
 
     async def await_available(self, namespace: str) -> None:
-        """Wait until every Deployment has its replicas. Raises InfrastructureError."""
+        """Wait until every Deployment has its replicas. Raises InfrastructureError, Postponed."""
         deadline = time.monotonic() + self.settings.deploy_s
         while short := await self.run(lambda: short_of_replicas(self.bench.cluster, namespace)):
             if time.monotonic() > deadline:
                 detail = f"not available after {self.settings.deploy_s:.0f} s: {', '.join(short)}"
-                raise InfrastructureError("infra_deploy_failed", detail)
+                raise await self.blame("infra_deploy_failed", detail)
             await asyncio.sleep(POLL_S)
 
     async def soak(self, scenario: Scenario, namespace: str) -> None:
-        """From an available application to the baseline. Raises ClusterError, InfrastructureError."""
+        """From an available application to the baseline. Raises ClusterError, InfrastructureError, Postponed."""
         judge, telemetry = self.bench.cluster, self.bench.telemetry
         await self.run(lambda: set_up(judge, scenario))
         await self.elapse(self.config.soak_s)
@@ -141,13 +166,13 @@ class LiveEnvironment:
         self.baseline = await self.run(lambda: Baseline.capture(judge, telemetry, (namespace,), self.pace))
 
     async def break_it(self, scenario: Scenario) -> None:
-        """From the baseline to an incident that is ready for an agent. Raises InfrastructureError."""
+        """From the baseline to an incident that is ready for an agent. Raises InfrastructureError, Postponed."""
         judge = self.bench.cluster
         try:
             self.injections = await self.run(lambda: inject(judge, scenario))
             await self.run(lambda: await_active(judge, self.injections))
         except ClusterError as error:
-            raise InfrastructureError("infra_inject_failed", str(error)) from error
+            raise await self.blame("infra_inject_failed", str(error)) from error
         await self.elapse(self.config.settle_s)
 
     def put_back(self, injections: list[Injection]) -> None:

@@ -1,0 +1,79 @@
+"""A cluster that is down uses up no trials: they stay owed. Played on the simulated cluster, and on a closed port."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.cluster import Manifest
+from harness.config import EnvironmentConfig, VerdictConfig
+from harness.environments.kubernetes import live
+from harness.environments.kubernetes.environment import KubernetesEnvironment
+from harness.environments.simulated.world import World
+from harness.errors import InfrastructureError, Postponed
+from harness.live_config import KubernetesConfig
+from scenarios.loader import catalogue
+from tests.simulated.cluster_fixtures import FakeRuntime
+
+
+def environment(**cluster: str) -> KubernetesEnvironment:
+    settings = KubernetesConfig.model_validate(cluster)
+    return KubernetesEnvironment(EnvironmentConfig(kind="kubernetes", kubernetes=settings), VerdictConfig())
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> str:
+    """A kubeconfig of an API server that does not listen."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{free.getsockname()[1]}"
+    named = {"name": "closed"}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "closed",
+        "clusters": [named | {"cluster": {"server": server}}],
+        "users": [named | {"user": {}}],
+        "contexts": [named | {"context": {"cluster": "closed", "user": "closed"}}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+def test_an_api_server_that_is_gone_postpones_everything(closed: str) -> None:
+    one = environment(kubeconfig=closed)
+
+    async def play() -> None:
+        try:
+            await one.start(catalogue().get(30), seed=1)
+        finally:
+            await one.close()
+
+    with pytest.raises(Postponed, match="the cluster is down") as left:
+        asyncio.run(play())
+    assert left.value.everything
+
+
+def test_only_a_cluster_without_a_ready_node_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(1, FakeRuntime())
+    monkeypatch.setattr(live, "harness_cluster", lambda settings: (None, world.cluster))
+    one = environment()
+    first, *others = world.store.list("Node")
+    assert others
+
+    def say(node: Manifest, ready: str) -> None:
+        status = {**node["status"], "conditions": [{"type": "Ready", "status": ready}]}
+        world.store.put_status(node, status)
+
+    for node in others:
+        say(node, "Unknown")
+    blamed = asyncio.run(one.blame("infra_deploy_failed", "not available after 240 s"))
+    assert isinstance(blamed, InfrastructureError)
+    assert blamed.cause == "infra_deploy_failed"
+    say(first, "False")
+    assert isinstance(asyncio.run(one.blame("infra_deploy_failed", "not available after 240 s")), Postponed)
