@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 from pydantic import Field
@@ -124,21 +125,16 @@ def all_histories(context: ToolContext) -> list[History]:
         for namespace in ("",) if kind in CLUSTER_SCOPED else context.namespaces:
             for manifest in visible(context, kind, namespace or None):
                 present[ObjectRef(kind, manifest["metadata"]["name"], namespace)] = manifest
-    names = dict.fromkeys([*context.telemetry.topology().services, *(each.name for each in present)])
-    gone = [
-        reference
-        for namespace in context.namespaces
-        for kind in ("Service", "Deployment")
-        for name in names
-        if (reference := ObjectRef(kind, name, namespace)) not in present
+    found = [
+        History(each, context.telemetry.observations(*each) or [Observation(context.now, manifest)], True)
+        for each, manifest in present.items()
     ]
-    found = []
-    for reference in (*present, *gone):
-        observations = context.telemetry.observations(*reference)
-        if not observations and reference in present:
-            observations = [Observation(context.now, present[reference])]
-        if observations:
-            found.append(History(reference, observations, reference in present))
+    names = dict.fromkeys([*context.telemetry.topology().services, *(each.name for each in present)])
+    for namespace, kind, name in product(context.namespaces, ("Service", "Deployment"), names):
+        if (kind, name, namespace) not in present and (
+            observations := context.telemetry.observations(kind, name, namespace)
+        ):
+            found.append(History(ObjectRef(kind, name, namespace), observations, False))
     return found
 
 

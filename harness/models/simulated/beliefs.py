@@ -104,7 +104,7 @@ def is_about(call: Call, entity: str) -> bool:
     """A successful read whose arguments name the entity and whose result shows it."""
     if not call.ok or call.name in ("submit", "wait") or call.changes:
         return False
-    name, values = entity.rsplit("/", 1)[-1], call.args.values()
+    name, values = entity.rpartition("/")[2], call.args.values()
     return (name in values or entity in values) and name in call.content
 
 
