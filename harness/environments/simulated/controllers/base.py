@@ -127,6 +127,11 @@ def concerns_others(change: Change) -> bool:
     return _outside(change.old) != _outside(change.new)
 
 
+def had_left(change: Change) -> bool:
+    """Whether a pod went that was no replica any more, so that whoever counts replicas has missed it already."""
+    return change.new is None and change.old is not None and not is_active(change.old)
+
+
 def _outside(pod: Manifest) -> tuple[object, ...]:
     metadata, status = pod["metadata"], pod.get("status", {})
     ready = next((entry["status"] for entry in status.get("conditions", ()) if entry["type"] == "Ready"), "")

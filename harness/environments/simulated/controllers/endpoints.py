@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from harness.cluster import Manifest
 from harness.environments.simulated.clock import Key
-from harness.environments.simulated.controllers.base import Controller, concerns_others, is_true, key_of
+from harness.environments.simulated.controllers.base import (
+    Controller,
+    concerns_others,
+    had_left,
+    is_true,
+    key_of,
+)
 from harness.environments.simulated.store import Change, labels_of
 
 if TYPE_CHECKING:
@@ -55,7 +61,7 @@ class EndpointsController(Controller):
             if change.new is not self._written:
                 self.enqueue(change.key)
             return
-        if not concerns_others(change):
+        if had_left(change) or not concerns_others(change):
             return
         now = labels_of(change.last)
         before = labels_of(change.old) if change.old is not None else now

@@ -15,6 +15,7 @@ from harness.environments.simulated.controllers.base import (
     concerns_others,
     controller_of,
     counts,
+    had_left,
     is_active,
     is_status_alone,
     is_true,
@@ -47,7 +48,7 @@ class ReplicaSetController(Controller):
         """A ReplicaSet, the owner of a pod, or all whose pods a changed quota had refused."""
         if change.kind == "Pod":
             owner = controller_of(change.last, "ReplicaSet")
-            if owner and concerns_others(change):
+            if owner and concerns_others(change) and not had_left(change):
                 self.enqueue((change.key[0], owner))
         elif change.kind == "ReplicaSet":
             if change.old is None or change.new is None or change.old["spec"] != change.new["spec"]:
