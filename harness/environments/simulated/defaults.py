@@ -63,13 +63,17 @@ def _pod_spec(spec: Manifest) -> None:
 
 def _pod(spec: Manifest) -> None:
     _pod_spec(spec)
-    for container in spec.get("containers") or ():
-        resources = container.get("resources") or {}
-        if resources.get("limits"):
-            container["resources"] = {
-                **resources,
-                "requests": {**resources["limits"], **resources.get("requests", {})},
-            }
+    if spec.get("containers"):
+        spec["containers"] = [with_requests(container) for container in spec["containers"]]
+
+
+def with_requests(container: Manifest) -> Manifest:
+    """A container whose missing requests are set to its limits; the same object when none is missing."""
+    resources = container.get("resources") or {}
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    if limits.keys() <= requests.keys():
+        return container
+    return {**container, "resources": {**resources, "requests": {**limits, **requests}}}
 
 
 def _service(spec: Manifest) -> None:

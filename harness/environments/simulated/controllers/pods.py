@@ -8,8 +8,7 @@ from harness.cluster import Manifest
 from harness.environments.simulated.admission import admit
 from harness.environments.simulated.clock import epoch, suffix
 from harness.environments.simulated.controllers.base import condition, is_true, owner_reference
-from harness.environments.simulated.defaults import set_defaults
-from harness.environments.simulated.store import copy_tree
+from harness.environments.simulated.defaults import with_requests
 
 if TYPE_CHECKING:
     from harness.environments.simulated.world import World
@@ -72,10 +71,6 @@ def available_at(pod: Manifest, min_ready_seconds: float) -> float | None:
 
 def _with_requests(spec: Manifest) -> Manifest:
     """A pod spec whose missing requests are set to the limits; the same object when none is missing."""
-    for container in spec["containers"]:
-        resources = container.get("resources") or {}
-        if set(resources.get("limits") or ()) - set(resources.get("requests") or ()):
-            pod: Manifest = {"kind": "Pod", "spec": copy_tree(spec)}
-            set_defaults(pod)
-            return dict(pod["spec"])
-    return spec
+    containers = [with_requests(container) for container in spec["containers"]]
+    missing = any(new is not old for new, old in zip(containers, spec["containers"], strict=True))
+    return {**spec, "containers": containers} if missing else spec
