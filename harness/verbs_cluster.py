@@ -45,7 +45,9 @@ def janitor(
     try:
         _, cluster = harness_cluster(KubernetesConfig(kubeconfig=kubeconfig, context=context))
         found = sweep(cluster, run, everything)
-        removed += map(str, found.removed)
+        removed += [
+            f"{one} (marks; it takes pods again)" if one.kind == "Node" else str(one) for one in found.removed
+        ]
         left += found.left
     except ConfigurationError as error:
         missing += error.problems

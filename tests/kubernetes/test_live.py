@@ -22,7 +22,9 @@ from harness.environments.kubernetes.access import agent_client, agent_objects, 
 from harness.environments.kubernetes.cluster import KubernetesCluster
 from harness.environments.kubernetes.deployment import frame
 from harness.environments.kubernetes.environment import KubernetesEnvironment
-from harness.environments.kubernetes.marks import RUN, Marks
+from harness.environments.kubernetes.images import Images
+from harness.environments.kubernetes.marks import RUN, TRIAL, Marks, unmarked
+from harness.environments.kubernetes.view import Names, TrialView
 from harness.tools.toolbox import Toolbox
 from scenarios.loader import catalogue
 
@@ -114,6 +116,22 @@ class TestAgentAccount:
     ) -> None:
         for tenant in tenants:
             assert not allowed(tenant.api, verb, group, resource, tenant.namespace)
+
+
+def test_a_cordoned_node_takes_pods_again(own: KubernetesCluster) -> None:
+    marks = Marks("tests", uuid.uuid4().hex[:10], time.time() + 600)
+    view = TrialView(own, Names("otel-demo", f"app-{marks.trial}"), Images((), "", {}), marks, 1.0)
+    name = own.list("Node")[0]["metadata"]["name"]
+    try:
+        view.patch("Node", name, "", {"spec": {"unschedulable": True}})
+        cordoned = own.get("Node", name)
+        assert cordoned["spec"]["unschedulable"]
+        assert cordoned["metadata"]["labels"][TRIAL] == marks.trial
+    finally:
+        janitor.remove_trial(own, marks.trial)
+    after = own.get("Node", name)
+    assert not after["spec"].get("unschedulable")
+    assert after == {**after, "metadata": unmarked(after)["metadata"]}
 
 
 def quick(live: EnvironmentConfig) -> EnvironmentConfig:

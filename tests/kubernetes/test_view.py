@@ -144,11 +144,26 @@ class TestDeployment:
         assert not any(pod["automountServiceAccountToken"] for pod in pods)
 
 
+def without_version(manifest: dict[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "resourceVersion"}
+    return {**manifest, "metadata": {key: value for key, value in metadata.items() if value}}
+
+
 class TestJanitor:
     def test_a_trial_goes_with_all_that_it_made(self, world: World) -> None:
         view_of(world, MINE).apply(priority_class())
         remove_trial(world.cluster, MINE.trial)
         assert [one["metadata"]["name"] for one in owned(world.cluster)] == [place(OTHER)]
+
+    def test_a_cordoned_node_stays_and_takes_pods_again(self, world: World) -> None:
+        before = world.cluster.list("Node")
+        name = before[-1]["metadata"]["name"]
+        view_of(world, MINE).patch("Node", name, "", {"spec": {"unschedulable": True}})
+        assert view_of(world, MINE).get("Node", name)["spec"]["unschedulable"]
+        assert name in {one["metadata"]["name"] for one in owned(world.cluster)}
+        remove_trial(world.cluster, MINE.trial)
+        after = world.cluster.list("Node")
+        assert [without_version(one) for one in after] == [without_version(one) for one in before]
 
     def test_only_what_expired_or_belongs_to_the_run_goes(self, world: World) -> None:
         expired = Marks("run-2", "ccc", time.time() - 1)
@@ -178,13 +193,16 @@ class TestJanitor:
 class Bare:
     """A cluster with plain Kubernetes and nothing more."""
 
-    def __init__(self, kinds: tuple[str, ...] = (), plugins: tuple[str, ...] = ()) -> None:
-        self.kinds, self.plugins = kinds, plugins
+    def __init__(self, kinds: tuple[str, ...] = (), plugins: tuple[str, ...] = (), nodes: int = 2) -> None:
+        self.kinds, self.plugins, self.nodes = kinds, plugins, nodes
 
     def serves(self, kind: str) -> bool:
         return kind in self.kinds
 
     def list(self, kind: str) -> list[dict[str, Any]]:
+        if kind == "Node":
+            master = {"spec": {"taints": [{"effect": "NoSchedule"}]}}
+            return [master, *({"spec": {}} for _ in range(self.nodes))]
         return [{"metadata": {"name": name}} for name in self.plugins]
 
 
@@ -208,6 +226,7 @@ class TestRefusals:
         assert 31 not in self.ids(Bare(), network_policies=True)
         assert 39 in self.ids(rich)
         assert 39 not in self.ids(rich, node_faults=True, max_trials=1)
+        assert 39 in self.ids(Bare(nodes=1), node_faults=True, max_trials=1)
 
     def test_plain_kubernetes_plays_many_mechanisms(self) -> None:
         played = [one for one in catalogue().select("all") if one.id not in self.ids(Bare())]

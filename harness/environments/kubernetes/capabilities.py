@@ -5,7 +5,7 @@ Owns: what each fault needs beyond plain Kubernetes, and how a cluster shows tha
     enforced NetworkPolicies   ingress-port-blocking-network-policy
     Istio                      the gateway, ambient-mode and mutual-TLS faults
     Chaos Mesh                 scheduled-chaos-mesh-experiment
-    the nodes for itself       cordoned node, priority preemption, API server surge
+    the nodes for itself       cordoned node (of two at least), priority preemption, API server surge
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from harness.cluster import ClusterError
+from harness.cluster import ClusterError, Manifest
 from harness.environments.kubernetes.cluster import KubernetesCluster
 from harness.errors import Problem
 from harness.live_config import KubernetesConfig
@@ -39,6 +39,13 @@ class Need(NamedTuple):
     hint: str
 
 
+def takes_pods(node: Manifest) -> bool:
+    """Whether pods without tolerations may be scheduled there."""
+    spec = node.get("spec", {})
+    tainted = any(one["effect"] != "PreferNoSchedule" for one in spec.get("taints") or ())
+    return not spec.get("unschedulable") and not tainted
+
+
 def enforces_policies(cluster: KubernetesCluster, settings: KubernetesConfig) -> bool:
     """Whether NetworkPolicies are enforced: as configured, or because a plugin runs that is known to."""
     if settings.network_policies is not None:
@@ -59,15 +66,20 @@ NODES = Need(
     lambda _, settings: settings.node_faults,
     "on a cluster that nobody else uses: environment.kubernetes.node_faults=true, max_trials=1",
 )
-NEEDS: dict[str, Need] = {
-    IngressBlockingNetworkPolicy.id: POLICIES,
-    DisabledAmbientMode.id: ISTIO,
-    GatewayDenial.id: ISTIO,
-    StrictMutualTls.id: ISTIO,
-    ScheduledChaosExperiment.id: CHAOS,
-    CordonedNode.id: NODES,
-    PriorityPreemption.id: NODES,
-    ApiServerRequestSurge.id: NODES,
+SPARE = Need(
+    "two nodes that take pods",
+    lambda cluster, _: sum(takes_pods(node) for node in cluster.list("Node")) > 1,
+    "with one node there is nowhere to go: add another",
+)
+NEEDS: dict[str, tuple[Need, ...]] = {
+    IngressBlockingNetworkPolicy.id: (POLICIES,),
+    DisabledAmbientMode.id: (ISTIO,),
+    GatewayDenial.id: (ISTIO,),
+    StrictMutualTls.id: (ISTIO,),
+    ScheduledChaosExperiment.id: (CHAOS,),
+    CordonedNode.id: (NODES, SPARE),
+    PriorityPreemption.id: (NODES,),
+    ApiServerRequestSurge.id: (NODES,),
 }
 """What faults need, by their ITBench id; all others need nothing that plain Kubernetes has not."""
 
@@ -94,8 +106,8 @@ def refusals(
 def needs_of(scenario: Scenario) -> Iterator[tuple[str, Need]]:
     """(fault, what it needs), each once."""
     for fault in dict.fromkeys(injection.fault for injection in scenario.injections()):
-        if fault in NEEDS:
-            yield fault, NEEDS[fault]
+        for need in NEEDS.get(fault, ()):
+            yield fault, need
 
 
 def _met(need: Need, cluster: KubernetesCluster, settings: KubernetesConfig) -> bool:

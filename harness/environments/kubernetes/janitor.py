@@ -4,7 +4,8 @@
     at its end                what is left of the run
     python -m harness janitor the same by hand
 
-Owns: finding by label and expiry, removing, waiting, saying what stayed. Does not own: the marks (`marks.py`).
+A node is not removed: it takes pods again and loses its marks. Owns: finding by label and expiry, removing, waiting,
+saying what stayed. Does not own: the marks (`marks.py`).
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from harness.cluster import Cluster, ClusterError, Manifest, NotFound, ObjectRef, ref
-from harness.environments.kubernetes.marks import OWNED, RUN, TRIAL, is_expired
+from harness.environments.kubernetes.marks import OWNED, RUN, TRIAL, UNMARKING, is_expired
 
 NAMESPACE = "Namespace"
-CLUSTER_KINDS = ("ClusterRoleBinding", "ClusterRole", "PriorityClass", "PersistentVolume", "StorageClass")
+CLUSTER_KINDS = (
+    "ClusterRoleBinding", "ClusterRole", "PriorityClass", "PersistentVolume", "StorageClass", "Node",
+)  # fmt: skip
 WAIT_S = 300.0
 """How long namespaces may take to go: a busy node needs minutes to stop dozens of containers."""
 
@@ -55,7 +58,8 @@ def remove_trial(cluster: Cluster, trial: str) -> None:
 
 
 def owned(cluster: Cluster, labels: Mapping[str, str] | None = None) -> list[Manifest]:
-    """Namespaces of trials, and the cluster-scoped objects that they, their faults or their agents made."""
+    """Namespaces of trials, the cluster-scoped objects that they, their faults or their agents made, and nodes that
+    faults cordoned."""
     found = cluster.list(NAMESPACE, None, {OWNED: "true", **(labels or {})})
     for kind in CLUSTER_KINDS:
         try:
@@ -83,13 +87,17 @@ def exists(cluster: Cluster, namespace: str) -> bool:
 
 
 def _delete(cluster: Cluster, manifest: Manifest) -> list[str]:
-    """Delete an object; what went wrong."""
+    """Delete an object, or give a node back to whoever has it; what went wrong."""
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
     try:
-        cluster.delete(manifest["kind"], manifest["metadata"]["name"])
+        if kind == "Node":
+            cluster.patch(kind, name, "", {"metadata": UNMARKING, "spec": {"unschedulable": None}})
+        else:
+            cluster.delete(kind, name)
     except NotFound:
         return []
     except ClusterError as error:
-        if exists(cluster, manifest["metadata"]["name"]) and manifest["metadata"].get("deletionTimestamp"):
+        if exists(cluster, name) and manifest["metadata"].get("deletionTimestamp"):
             return []
         return [f"{ref(manifest)}: {error}"]
     return []

@@ -50,6 +50,10 @@ class Marks:
         return f"{PREFIX}-{self.trial}-{purpose}"
 
 
+UNMARKING: Manifest = {"labels": {RUN: None, TRIAL: None}, "annotations": {EXPIRES: None}}
+"""Patch of the metadata of an object that stays, by which it loses its marks."""
+
+
 def is_owned(manifest: Manifest) -> bool:
     """Whether the harness put an object there for itself."""
     return OWNED in (manifest["metadata"].get("labels") or {})

@@ -97,6 +97,8 @@ class TrialView:
         self.get(kind, name, namespace)
         place = self._place(kind, name, namespace)
         body = self._names.outgoing(self._images.outgoing(patch))
+        if kind == "Node":  # the janitor has to put it back, also after a killed run
+            body = {**body, "metadata": self._marked(body.get("metadata") or {})}
         done = self._asked(lambda: self._cluster.patch(kind, self._named(kind, name), place, body, strategy))
         return self._incoming(done)
 
@@ -146,11 +148,13 @@ class TrialView:
     def _outgoing(self, manifest: Manifest) -> Manifest:
         body: Manifest = self._names.outgoing(self._images.outgoing(manifest))
         if manifest["kind"] in CLUSTER_SCOPED:  # the janitor has to find it
-            metadata = dict(body["metadata"])
-            metadata["labels"] = {**(metadata.get("labels") or {}), **self._marks.made}
-            metadata["annotations"] = {**(metadata.get("annotations") or {}), **self._marks.annotations}
-            body["metadata"] = metadata
+            body["metadata"] = self._marked(body["metadata"])
         return body
+
+    def _marked(self, metadata: Manifest) -> Manifest:
+        labels = {**(metadata.get("labels") or {}), **self._marks.made}
+        annotations = {**(metadata.get("annotations") or {}), **self._marks.annotations}
+        return {**metadata, "labels": labels, "annotations": annotations}
 
     def _incoming(self, manifest: Manifest) -> Manifest:
         translated: Manifest = self._names.incoming(self._images.incoming(unmarked(manifest)))
