@@ -59,6 +59,7 @@ CAUSES: dict[str, Cause] = {
     "interrupted": Cause(False, "stop", "it was told to stop before its last trial"),
     "run_dir_refuses": Cause(False, "stop", "the run directory cannot be written (full, read-only, gone)"),
     "no_worker": Cause(False, "stop", "no worker of the cluster can be had, or none starts"),
+    "no_report": Cause(False, "stop", "the trials are done and stored, their report could not be written"),
     "worker_broken": Cause(False, "stop", "a worker cannot go on for a reason that no trial survives"),
 }
 """Reason codes. Only infrastructure causes may be excluded from a denominator."""

@@ -2,7 +2,7 @@
 
 Owns: one entry of `results.json`. Costs of trials, which arms are compared by, are elsewhere (`metrics`): they count
 each call at its price, whether it was paid in this run or recalled. Nothing here for runs in which no call cost
-anything and no attempt was discarded.
+anything and no discarded attempt called a model.
 """
 
 from __future__ import annotations
@@ -79,9 +79,16 @@ def _accounts(spending: Spending) -> list[dict[str, Any]]:
 
 
 def _discarded(interrupted: Sequence[Interrupted], records: Sequence[TrialRecord]) -> dict[str, Any]:
-    """What attempts consumed that no trial's numbers contain."""
+    """What attempts consumed that no trial's numbers contain. A lost worker's is in both: counted where its calls
+    are known."""
+    known = {one.trial_id for one in interrupted}
     usages = [one.usage for one in interrupted]
-    usages += [attempt.usage for record in records for attempt in record.earlier]
+    usages += [
+        attempt.usage
+        for record in records
+        for attempt in record.earlier
+        if attempt.reason != "infra_worker_lost" or record.spec.trial_id not in known
+    ]
     return {
         "attempts": len(usages),
         "calls": sum(usage.calls for usage in usages),

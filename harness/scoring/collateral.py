@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster import RESTARTED_AT, Cluster, ClusterError, Manifest, ObjectRef, ref
+from harness.cluster import RESTARTED_AT, Cluster, Forbidden, Manifest, NotFound, ObjectRef, ref
 from scenarios.faults.base import Injection
 from scenarios.faults.objects import wanted
 
@@ -97,7 +97,7 @@ def observe(cluster: Cluster, namespaces: Sequence[str]) -> Condition:
                 restarted[target] = mark
     for node in _list(cluster, "Node", None):
         target = ObjectRef("Node", node["metadata"]["name"])
-        objects[target], available[target] = _asked_of_node(node), int(_is_ready(node))
+        objects[target], available[target] = _asked_of_node(node), int(node_is_ready(node))
     return Condition(objects, available, tuple(namespaces), restarted)
 
 
@@ -177,10 +177,11 @@ def _all(cluster: Cluster, namespaces: Sequence[str]) -> Iterator[Manifest]:
 
 
 def _list(cluster: Cluster, kind: str, namespace: str | None) -> list[Manifest]:
-    """Objects of a kind; none where the cluster does not know the kind or may not show it."""
+    """Objects of a kind; none where the cluster does not know the kind or may not show it. Raises ClusterError where
+    it does not answer: that is not the same as having none."""
     try:
         return cluster.list(kind, namespace)
-    except ClusterError:
+    except (NotFound, Forbidden):
         return []
 
 
@@ -200,7 +201,8 @@ def _asked_of_node(node: Manifest) -> Manifest:
     }
 
 
-def _is_ready(node: Manifest) -> bool:
+def node_is_ready(node: Manifest) -> bool:
+    """Whether a Node says that it runs pods."""
     conditions = node.get("status", {}).get("conditions") or ()
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 

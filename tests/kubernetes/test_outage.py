@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from harness.cluster import Manifest
+from harness.cluster import ClusterError, Manifest
 from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.kubernetes import live
 from harness.environments.kubernetes.environment import KubernetesEnvironment
+from harness.environments.kubernetes.restoring import Snapshot
 from harness.environments.simulated.world import World
 from harness.errors import InfrastructureError, Postponed
 from harness.live_config import KubernetesConfig
 from scenarios.loader import catalogue
 from tests.simulated.cluster_fixtures import FakeRuntime
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "OUTAGE_S", 0.0)
 
 
 def environment(**cluster: str) -> KubernetesEnvironment:
@@ -77,3 +84,19 @@ def test_only_a_cluster_without_a_ready_node_is_down(monkeypatch: pytest.MonkeyP
     assert blamed.cause == "infra_deploy_failed"
     say(first, "False")
     assert isinstance(asyncio.run(one.blame("infra_deploy_failed", "not available after 240 s")), Postponed)
+
+
+def test_a_list_that_fails_is_not_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = World(1, FakeRuntime()).cluster
+    snapshot = Snapshot.take(cluster, ("default",))
+    listed = cluster.list
+
+    def unanswered(kind: str, *where: Any) -> list[Manifest]:
+        if kind == "ConfigMap":
+            raise ClusterError("the API server did not answer")
+        return listed(kind, *where)
+
+    monkeypatch.setattr(cluster, "list", unanswered)
+    for attempt in (lambda: Snapshot.take(cluster, ("default",)), lambda: snapshot.restore(cluster)):
+        with pytest.raises(ClusterError):
+            attempt()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -17,22 +16,14 @@ from harness.store import RunDirectory
 from tests.report.factory import stored_run
 
 DRIVER = """
-import os, signal, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from harness.report.apart import _end_with_parent
+import os, signal, subprocess, sys
 
-if __name__ == "__main__":
-    pool = ProcessPoolExecutor(1, get_context("spawn"), _end_with_parent)
-    print(pool.submit(os.getpid).result(), flush=True)
-    pool.submit(time.sleep, 600)
-    os.kill(os.getpid(), signal.SIGKILL)
+code = "import os, harness.report.apart as apart; print(os.getpid(), flush=True); apart.end_with_parent()"
+command = [sys.executable, "-c", code]
+child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+print(child.stdout.readline(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-def die(path: Path) -> None:
-    """In place of a report: what the kernel does to a process that takes too much memory."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_it_writes_what_one_in_the_same_process_writes(
@@ -48,11 +39,14 @@ def test_it_writes_what_one_in_the_same_process_writes(
     assert (stored.path / "report.html").read_bytes() == page
 
 
-def test_a_killed_report_says_how_to_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("module", "how"), [("tests.report.killed", "killed"), ("tests.absent", "failed")])
+def test_what_became_of_it_is_said_and_how_to_write_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, how: str
+) -> None:
     stored = stored_run(tmp_path / "run")
     monkeypatch.setattr(apart, "LARGE", 0)
-    monkeypatch.setattr(apart, "_from_stored", die)
-    with pytest.raises(RunStopped, match="harness report"):
+    monkeypatch.setattr(apart, "MODULE", module)
+    with pytest.raises(RunStopped, match=f"{how}.*harness report"):
         apart.report_on(stored, stored.read_plan())
 
 

@@ -82,6 +82,8 @@ class AttachedEnvironment(LiveEnvironment):
             await self.soak(scenario, application.namespace)
         except ClusterError as error:
             raise await self.blame("infra_deploy_failed", str(error)) from error
+        except InfrastructureError as error:  # its monitoring goes down with the cluster
+            raise await self.blame(error.cause, error.detail) from error
         await self.break_it(scenario)
         return Briefing((application.namespace,))
 
@@ -165,11 +167,16 @@ class AttachedEnvironment(LiveEnvironment):
 
     def _give_back(self, own: KubernetesCluster, lease: Lease) -> None:
         place = self._attached.lease_namespace
-        if self._snapshot is not None:
-            self.put_back(list(self.injections))
-            self.failed += self._snapshot.restore(self.bench.cluster)
-            self.failed += clean_chaos(own, (*self._snapshot.namespaces, *self._attached.chaos_namespaces))
+        if down := self.outage():  # each of hundreds of requests would wait for its answer
+            self.failed.append(f"nothing could be put back: {down}")
+            return
         try:
+            if self._snapshot is not None:
+                self.put_back(list(self.injections))
+                self.failed += self._snapshot.restore(self.bench.cluster)
+                self.failed += clean_chaos(
+                    own, (*self._snapshot.namespaces, *self._attached.chaos_namespaces)
+                )
             remove_trial(own, self._marks.trial)
             for kind in ("RoleBinding", "Role", "ServiceAccount"):
                 delete_if_exists(own, ObjectRef(kind, ACCOUNT, self._namespace))

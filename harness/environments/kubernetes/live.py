@@ -23,6 +23,7 @@ from harness.environments.kubernetes.deployment import short_of_replicas
 from harness.errors import ConfigurationError, InfrastructureError, Postponed, Problem
 from harness.live_config import KubernetesConfig
 from harness.records import Verdict
+from harness.scoring.collateral import node_is_ready
 from harness.scoring.verdict import Baseline, VerdictPolicy, decide
 from harness.telemetry import Telemetry
 from scenarios.faults import Injection, await_active, fault_of, inject, set_up
@@ -30,6 +31,8 @@ from scenarios.schema import Scenario
 
 T = TypeVar("T")
 POLL_S = 1.0
+OUTAGE_S = 60.0
+"""How long a cluster may be down before its trials are left owed."""
 THREADS = ThreadPoolExecutor(64, thread_name_prefix="cluster")
 """Requests block; no trial may keep another's from being made."""
 
@@ -74,10 +77,9 @@ class Bench:
         return time.time()
 
 
-def is_ready(node: Manifest) -> bool:
-    """Whether a node says that it takes pods."""
-    conditions = node.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+def takes_pods(node: Manifest) -> bool:
+    """Whether a node is ready and not cordoned."""
+    return node_is_ready(node) and not node.get("spec", {}).get("unschedulable")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -126,25 +128,30 @@ class LiveEnvironment:
             self.pace,
         )
         try:
-            return await decide(self.bench, self.baseline, self.injections, policy)
+            found = await decide(self.bench, self.baseline, self.injections, policy)
         except ClusterError as error:
             raise await self.blame("infra_cluster_lost", str(error)) from error
+        if not found.all_clear and (down := await self.run(self.outage)):
+            raise await self.blame("infra_cluster_lost", down)
+        return found
 
     async def blame(self, cause: str, why: str) -> InfrastructureError | Postponed:
-        """What a failed step means. Where the cluster itself is down every other trial would fail alike: then they
-        stay owed instead of being used up."""
-        down = await self.run(self._outage)
-        if down:
-            return Postponed(f"the cluster is down: {down}", everything=True)
+        """What a failed step means. Where the cluster itself is down, and stays down for a minute, every other trial
+        would fail alike: then they stay owed instead of being used up."""
+        deadline = time.monotonic() + OUTAGE_S
+        while down := await self.run(self.outage):
+            if time.monotonic() > deadline:
+                return Postponed(f"the cluster is down: {down}", everything=True)
+            await asyncio.sleep(POLL_S)
         return InfrastructureError(cause, why)
 
-    def _outage(self) -> str:
-        """Why no trial could run on the cluster; empty where it takes pods."""
+    def outage(self) -> str:
+        """Why no trial could run on the cluster now; empty where one could."""
         try:
             nodes = harness_cluster(self.settings)[1].list("Node")
         except ClusterError as error:
             return str(error)
-        return "" if any(map(is_ready, nodes)) else f"none of its {len(nodes)} nodes is ready"
+        return "" if any(map(takes_pods, nodes)) else f"none of its {len(nodes)} nodes takes pods"
 
     # --- steps of a start
 

@@ -38,7 +38,8 @@ class Snapshot:
         return cls(_objects(observe(cluster, namespaces)), namespaces)
 
     def restore(self, cluster: Cluster) -> list[str]:
-        """Put back what was changed or deleted and remove what was made since; what would not go back, and why."""
+        """Put back what was changed or deleted and remove what was made since; what would not go back, and why.
+        Raises ClusterError, before anything is changed, where the present state cannot be read."""
         now = {ref(manifest): manifest for manifest in _objects(observe(cluster, self.namespaces))}
         failed: list[str] = []
         for target in now.keys() - self.objects.keys():

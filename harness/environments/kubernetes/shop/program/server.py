@@ -68,7 +68,7 @@ def _attempt(operation: str) -> None:
 
 def await_dependencies() -> None:
     """Wait for what the workload cannot start without; leave when its address is wrong or nobody comes up. An address
-    that the application does not have is tried once: what has it may just be starting."""
+    that the application has is waited for, since who listens there may just be starting; any other is tried once."""
     for name in ME["needs_at_start"]:
         host, port = parse_address(env_of(name), 0)
         until = time.monotonic() + (STARTING_S if is_described(host, port) else 0)
