@@ -15,10 +15,14 @@ from harness.config import EnvironmentConfig, VerdictConfig
 from harness.environments.kubernetes import live
 from harness.environments.kubernetes.environment import KubernetesEnvironment
 from harness.environments.kubernetes.restoring import Snapshot
+from harness.environments.simulated.environment import SimulatedEnvironment
 from harness.environments.simulated.world import World
 from harness.errors import InfrastructureError, Postponed
+from harness.experiment import build_plan, run_owed
 from harness.live_config import KubernetesConfig
+from harness.store import RunDirectory
 from scenarios.loader import catalogue
+from tests.experiment.composed import composed
 from tests.simulated.cluster_fixtures import FakeRuntime
 
 
@@ -100,3 +104,27 @@ def test_a_list_that_fails_is_not_an_empty_one(monkeypatch: pytest.MonkeyPatch) 
     for attempt in (lambda: Snapshot.take(cluster, ("default",)), lambda: snapshot.restore(cluster)):
         with pytest.raises(ClusterError):
             attempt()
+
+
+def test_what_is_postponed_at_its_start_stays_owed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+
+    async def down(*_: object) -> None:
+        raise Postponed("the cluster is down", everything=True)
+
+    async def close(*_: object) -> None:
+        closed.append(1)
+
+    monkeypatch.setattr(SimulatedEnvironment, "start", down)
+    monkeypatch.setattr(SimulatedEnvironment, "close", close)
+    config = composed(
+        "+experiment=smoke", "executor=local", "executor.in_flight=1", f"run_dir={tmp_path}/run"
+    )
+    plan, run = build_plan(config), RunDirectory(Path(config.directory))
+    run.open_for_writing(plan)
+    try:
+        assert run_owed(config, plan, run) == ["the cluster is down"]
+        assert run.records() == []
+        assert len(closed) == 1 < len(plan.trials), "no other trial was begun"
+    finally:
+        run.close()
