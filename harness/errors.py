@@ -4,6 +4,7 @@
     ├── ConfigurationError        the user's input is wrong; nothing was run; lists every problem found
     ├── TrialError                one attempt ended early; `cause` is a row of CAUSES
     │   ├── InfrastructureError   the agent is not to blame (cluster, injection, provider)
+    │   │   └── Unanswered        monitoring cannot answer one query; where an agent asked, it is told
     │   └── AgentError            the agent system is to blame (budget, no output, crash)
     ├── ToolError                 a tool call was refused or failed; its message goes to the agent
     ├── Postponed                 a trial cannot go on in this run; it has no record and stays owed
@@ -48,6 +49,9 @@ CAUSES: dict[str, Cause] = {
     "infra_deploy_failed": Cause(True, "exclude", "the application could not be deployed"),
     "infra_inject_failed": Cause(True, "exclude", "the fault could not be injected or confirmed"),
     "infra_cluster_lost": Cause(True, "exclude", "the cluster stopped answering the harness"),
+    "infra_monitoring_failed": Cause(
+        True, "exclude", "a monitoring server did not answer, or not as it should"
+    ),
     "infra_worker_lost": Cause(True, "exclude", "its worker process died, each time that it ran alone too"),
     "model_not_reached": Cause(True, "exclude", "the attempt ended before the model was asked anything"),
     "harness_crash": Cause(False, "exclude", "the harness itself raised an unexpected error: a bug"),
@@ -112,6 +116,11 @@ class TrialError(HarnessError):
 
 class InfrastructureError(TrialError):
     """Cluster, injection or provider failed; the agent is not to blame."""
+
+
+class Unanswered(InfrastructureError):
+    """A monitoring server was reached, and this one query is too much for it. The toolbox turns it into a ToolError;
+    where no agent asked, the attempt ends."""
 
 
 class AgentError(TrialError):

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.cluster import Cluster, ClusterError, Conflict, Forbidden, Invalid, NotFound
-from harness.errors import HarnessError, ToolError, TrialError
+from harness.errors import HarnessError, ToolError, TrialError, Unanswered
 from harness.protocols import ToolSchema
 from harness.telemetry import Telemetry
 from harness.tools import (  # noqa: F401  (each module registers its tools)
@@ -71,6 +71,8 @@ REASONS: dict[type[ClusterError], str] = {
     Forbidden: "forbidden",
     Invalid: "invalid",
 }
+TOO_MUCH = "monitoring could not answer this query in time or within its limits; narrow the time window or the search"
+"""What an agent reads of a query that was too much; where monitoring is and what it said is the harness's own."""
 FAILED_SECONDS = 1.0
 """Environment seconds that a refused call takes."""
 
@@ -144,7 +146,7 @@ class Toolbox:
         self.reads += not mutating
         context = ToolContext(self._cluster, self._telemetry, self._namespaces, self._cluster.now())
         try:
-            text = render(tool.run(context, args), self._limit, tool.narrow)
+            text = render(_run(tool, context, args), self._limit, tool.narrow)
         except (ToolError, ClusterError) as error:
             change = self._audited(tool, args, context)
             return ToolOutcome(False, f"Error: {told(error)}", FAILED_SECONDS, mutating, change=change)
@@ -162,6 +164,13 @@ class Toolbox:
         record = AuditRecord(tool.name, given, context.now, tuple(context.changes))
         self.audit.append(record)
         return record
+
+
+def _run(tool: Tool, context: ToolContext, args: Args) -> Any:
+    try:
+        return tool.run(context, args)
+    except Unanswered as error:
+        raise ToolError(TOO_MUCH) from error
 
 
 @cache

@@ -18,6 +18,7 @@ from harness.cluster import Cluster
 from harness.environments.kubernetes.monitor import Monitor
 from harness.environments.kubernetes.observed import LogSource, ObservedTelemetry, PathSource
 from harness.environments.kubernetes.sources import web
+from harness.errors import Unanswered
 from harness.telemetry import Alert, CallPath, Series
 from scenarios.applications.schema import Application
 
@@ -25,6 +26,8 @@ NAMES = re.compile(r"[A-Za-z0-9._-]+")
 """What a service or pod can be called; nothing else gets into a query."""
 STEPS = 120
 """Points of a range query at most."""
+KINDS: web.Kinds = {re.compile(r'"errorType": ?"(timeout|execution)"'): Unanswered}
+"""What a server says of a query that takes too long or needs too many samples."""
 CALLS = "traces_span_metrics_calls_total"
 DURATION = "traces_span_metrics_duration_milliseconds_bucket"
 SERVICE_QUERIES = {
@@ -52,7 +55,7 @@ class Prometheus:
         who = f"Prometheus at {self._url}"
         url = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            return list(json.loads(web.fetch(who, Request(url)))["data"][wanted])
+            return list(json.loads(web.fetch(who, Request(url), kinds=KINDS))["data"][wanted])
         except (ValueError, KeyError, TypeError) as error:
             web.refuse(who, f"not the expected answer: {error}")
 

@@ -6,5 +6,6 @@ tables       log records and call paths from the tables that an OpenTelemetry co
 jaeger       call paths from Jaeger's query API
 choice       which source answers what, as configured
 
-Whatever goes wrong is an InfrastructureError: the agent that happened to ask is not to blame.
+Whatever goes wrong is an InfrastructureError: the agent that happened to ask is not to blame. Where it is only this
+one query, it is an Unanswered: the toolbox tells the agent, and the trial goes on.
 """

@@ -20,7 +20,7 @@ from urllib.request import Request
 import msgspec
 
 from harness.environments.kubernetes.sources import web
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, Unanswered
 
 SERVER_S = 15
 """Seconds after which the server gives up a query: before we do, so that nothing goes on unheard."""
@@ -29,7 +29,17 @@ WHOLE = {"wait_end_of_query": 1}
 """An error after the first rows is then an error's answer, not rows that end with an error's text."""
 FIXED = re.compile(r"Cannot (override setting \(\w+\)|modify '\w+' setting) in readonly mode")
 """What servers, old and current, say of settings where a profile is read-only."""
+LIMITS = re.compile(r"\bCode: (158|159|160|191|202|241|307|394|396)\b")
+"""What a server says of a query that is too much for it: rows, time, speed, sets, queries at a time, memory, bytes,
+given up, size of the result."""
 Row = TypeVar("Row")
+
+
+class _Fixed(InfrastructureError):
+    """Settings came with the query, and a profile allows none."""
+
+
+KINDS: web.Kinds = {FIXED: _Fixed, LIMITS: Unanswered}
 
 
 class _Answer(msgspec.Struct, Generic[Row]):
@@ -65,17 +75,15 @@ class ClickHouse(NamedTuple):
     def rows(self, query: str, row: type[Row]) -> list[Row]:
         """What a SELECT finds, each row as a `row`, a NamedTuple of the columns' types.
 
-        Raises InfrastructureError."""
+        Raises InfrastructureError, and of these Unanswered where the query is too much for the server."""
         try:
             answer = self._ask(query, SETTINGS)
-        except InfrastructureError as error:
-            if not FIXED.search(error.detail):
-                raise
+        except _Fixed:
             answer = self._ask(query, {})
         try:
             return msgspec.json.decode(answer, type=_Answer[row]).data  # type: ignore[valid-type]
         except ValueError as error:
-            began = " ".join(answer[: web.SHOWN].split())
+            began = web.excerpt(answer, self.password)
             web.refuse(self.who, f"not the expected answer: {error}; it begins with {began!r}", self.password)
 
     def _ask(self, query: str, settings: Mapping[str, int]) -> str:
@@ -85,4 +93,4 @@ class ClickHouse(NamedTuple):
         # Unredirected: another server that this one points to is not told the password.
         request.add_unredirected_header("X-ClickHouse-User", _header(self.user))
         request.add_unredirected_header("X-ClickHouse-Key", _header(self.password))
-        return web.fetch(self.who, request, self.password).decode(errors="replace")
+        return web.fetch(self.who, request, self.password, KINDS).decode(errors="replace")

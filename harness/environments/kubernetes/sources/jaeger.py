@@ -17,6 +17,7 @@ import msgspec
 from harness.environments.kubernetes.sources import web
 from harness.environments.otel.paths import added_up
 from harness.environments.otel.spans import Call, Span, calls_of, is_outgoing, target_of
+from harness.errors import Unanswered
 from harness.telemetry import CallPath
 from scenarios.applications.schema import Application
 
@@ -127,7 +128,11 @@ class JaegerPaths:
         since: dict[str, float] = {}
         for service in self.services():
             if self._clock() > deadline:
-                web.refuse(self._jaeger.who, f"the traces of all services take longer than {BUDGET_S:g} s")
+                web.refuse(
+                    self._jaeger.who,
+                    f"the traces of all services take longer than {BUDGET_S:g} s",
+                    kind=Unanswered,
+                )
             found = self._jaeger.traces(service, low, high)
             traces.update((trace.id, trace) for trace in found)
             cut = len(found) >= TRACES
