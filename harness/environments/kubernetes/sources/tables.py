@@ -15,10 +15,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from harness.environments.kubernetes.sources import web
 from harness.environments.kubernetes.sources.clickhouse import ClickHouse, text
 from harness.environments.otel.paths import added_up
 from harness.environments.otel.severity import LEVELS, SPELLINGS, UNSAID
 from harness.environments.otel.spans import Call, Span, calls_of, is_outgoing, target_in
+from harness.errors import Unanswered
 from harness.telemetry import CallPath, LogRecord
 
 BODY_BYTES = 16_384
@@ -26,7 +28,8 @@ BODY_BYTES = 16_384
 NEEDLE_CHARACTERS = 1000
 """Of a text that is looked for, the server sees so much; the rest is compared here."""
 SPANS = 40_000
-"""Spans of a window that are read. Where there are more, a share of the traces is drawn and counts for all."""
+"""Spans of a window that are read, or somewhat more. Where there are more, a share of the traces is drawn and counts
+for all."""
 MARGIN_S = 30.0
 """Spans that far outside a window are read too: a call in it may belong to a trace that began before."""
 ATTRIBUTE_BYTES, MESSAGE_BYTES = 4096, 500
@@ -129,16 +132,24 @@ class SpanTable:
         self._table = table
 
     def call_paths(self, low: float, high: float) -> Sequence[CallPath]:
-        """Calls of a window added up by path. Raises InfrastructureError."""
+        """Calls of a window added up by path. Raises InfrastructureError.
+
+        Where the traces that were drawn are longer than the average, those that come first, whole, count for all."""
         condition = _within(low - MARGIN_S, high + MARGIN_S)
         query = f"SELECT toFloat64(count()) FROM {self._table} WHERE {condition}"
         share = max(1, math.ceil(self._server.rows(query, _Count)[0].rows / SPANS))
         drawn = f" AND cityHash64(TraceId) % {share} = 0" if share > 1 else ""
-        rows = self._server.rows(
-            f"SELECT {SPAN_COLUMNS} FROM {self._table} WHERE {condition}{drawn} ORDER BY TraceId LIMIT {2 * SPANS}",
-            _SpanRow,
-        )
-        return added_up(((call, float(share)) for call in _calls(rows)), low, high)
+        source, limit = f"FROM {self._table} WHERE {condition}{drawn}", 2 * SPANS
+        rows = self._server.rows(f"SELECT {SPAN_COLUMNS} {source} ORDER BY TraceId LIMIT {limit}", _SpanRow)
+        weight = float(share)
+        if len(rows) >= limit:
+            torn = rows[-1].trace
+            rows = [row for row in rows if row.trace != torn]
+            if not rows:
+                web.refuse(self._server.who, f"one trace has more than {limit} spans", kind=Unanswered)
+            traces = self._server.rows(f"SELECT toFloat64(uniqExact(TraceId)) {source}", _Count)[0].rows
+            weight *= traces / len({row.trace for row in rows})
+        return added_up(((call, weight) for call in _calls(rows)), low, high)
 
 
 def _calls(rows: Sequence[_SpanRow]) -> Iterator[Call[str]]:
