@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from harness.addresses import found
 from harness.broker.config import SharedLimits
 from harness.budget import BudgetConfig
 from harness.context import ContextConfig
@@ -312,9 +313,8 @@ def parse_config(raw: Mapping[str, Any]) -> ExperimentConfig:
 
 
 def as_problem(item: Mapping[str, Any]) -> Problem:
-    """One pydantic error in the user's terms; a value with a secret is not repeated."""
+    """One pydantic error in the user's terms; what may be a secret is not repeated."""
     where = ".".join(str(part) for part in item["loc"]) or "configuration"
     if item["type"] == "extra_forbidden":
         return Problem(where, "unknown key", "remove it, or check its spelling")
-    found = "" if item["type"] in ("missing", "secret") else f", found {item.get('input')!r}"
-    return Problem(where, f"{item['msg']}{found}"[:300])
+    return Problem(where, f"{item['msg']}{found(item)}"[:300])

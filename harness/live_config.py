@@ -6,10 +6,11 @@ settles (`harness/config.py`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+
+from harness.addresses import plain_address
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name that stands in a query as it is."""
@@ -18,11 +19,11 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 class AttachedConfig(BaseModel):
     """An application that is on the cluster already, and its monitoring."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    prometheus: str = Field(pattern="^https?://")
+    prometheus: str
     """URL of its Prometheus, as the harness reaches it."""
-    clickhouse: str | None = Field(default=None, pattern="^https?://")
+    clickhouse: str | None = None
     """URL of its ClickHouse's HTTP interface: log records and call paths come from there; null means that logs are
     the containers'."""
     clickhouse_user: str = "default"
@@ -35,7 +36,7 @@ class AttachedConfig(BaseModel):
     """Table of log records; null means the application's namespace and `_logs`, such as otel_demo_logs."""
     clickhouse_traces: Identifier | None = None
     """Table of spans; null means the application's namespace and `_traces`."""
-    jaeger: str | None = Field(default=None, pattern="^https?://")
+    jaeger: str | None = None
     """URL of its Jaeger with the base path: call paths come from there where no ClickHouse is configured; null means
     that they are what span metrics tell."""
     rate_window_s: float = Field(default=120, gt=0)
@@ -51,13 +52,11 @@ class AttachedConfig(BaseModel):
     chaos_namespaces: tuple[str, ...] = ("chaos-mesh",)
     """Where chaos experiments are removed after a trial, beside the application's namespace."""
 
-    @field_validator("prometheus", "clickhouse", "jaeger")
+    @field_validator("prometheus", "clickhouse", "jaeger", mode="before")
     @classmethod
-    def _without_credentials(cls, url: str | None) -> str | None:
-        if url is not None and "@" in url.split("/")[2]:
-            hint = "set clickhouse_user, and the name of the password's variable as clickhouse_password_env"
-            raise PydanticCustomError("secret", f"holds credentials; for ClickHouse {hint}")
-        return url
+    def _without_credentials(cls, url: Any) -> Any:
+        hint = "set clickhouse_user, and the name of the password's variable as clickhouse_password_env"
+        return plain_address(url, f"for ClickHouse {hint}")
 
 
 class KubernetesConfig(BaseModel):

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from harness.addresses import plain_address
 from harness.models.prices import Prices
 
 OWN_ARGUMENTS = frozenset(
@@ -51,7 +52,7 @@ class Backoff(BaseModel):
 class LiteLLMConfig(BaseModel):
     """One model as LiteLLM reaches it. Holds no secret: keys are named by environment variable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     model: str = Field(pattern=r"^[^/\s]+/\S+$")
     """LiteLLM's provider string, `provider/model`."""
@@ -81,15 +82,10 @@ class LiteLLMConfig(BaseModel):
     cache by themselves. What was read from a cache is priced as `prices.cached_input`."""
     prices: Prices = Prices()
 
-    @field_validator("api_base")
+    @field_validator("api_base", mode="before")
     @classmethod
-    def _plain_address(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError(f"{value!r} is not an address; expected http://... or https://...")
-        if value is not None and "@" in value.split("/")[2]:
-            what = "holds credentials; put them into an environment variable named by api_key_env"
-            raise PydanticCustomError("secret", what)
-        return value
+    def _plain_address(cls, value: Any) -> Any:
+        return plain_address(value, "put a key into an environment variable named by api_key_env")
 
     @field_validator("extra")
     @classmethod

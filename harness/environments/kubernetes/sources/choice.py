@@ -10,6 +10,7 @@ metrics are what is left.
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ from scenarios.applications.schema import Application
 
 RECENT_S = 600
 """A source that works has something this new."""
+
+UNSENT = ("Cc", "Cs")
+"""Categories of characters that no header takes: control characters, and what stands for bytes that are no UTF-8."""
 
 
 class Found(NamedTuple):
@@ -86,14 +90,18 @@ def traces_table(settings: AttachedConfig, application: Application) -> str:
 
 
 def clickhouse_of(settings: AttachedConfig) -> ClickHouse | None:
-    """The configured server with its password. Raises ConfigurationError where the variable holds none."""
+    """The configured server with its password. Raises ConfigurationError where the variable holds none that can
+    be sent, without repeating what it holds."""
     if settings.clickhouse is None:
         return None
     name = settings.clickhouse_password_env
     password = os.environ.get(name, "") if name else ""
+    where = "environment.kubernetes.attached.clickhouse_password_env"
     if name and not password:
-        where = "environment.kubernetes.attached.clickhouse_password_env"
         raise ConfigurationError(
             Problem(where, f"environment variable {name} is not set", f"export {name}=...")
         )
+    if any(unicodedata.category(character) in UNSENT for character in password):
+        what = f"environment variable {name} holds a line break, another control character or no UTF-8"
+        raise ConfigurationError(Problem(where, what, "a password from a file often ends in a line break"))
     return ClickHouse(settings.clickhouse, settings.clickhouse_user, password, settings.clickhouse_database)
