@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -26,6 +27,7 @@ def load() -> Any:
             import litellm
     except ImportError as error:
         raise ConfigurationError(Problem("litellm", str(error), INSTALL)) from error
+    warnings.filterwarnings("ignore", ".* using the `ReadOnly` qualifier", UserWarning)  # its own types
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     # Every failure reaches us as an exception; its log lines would only quote requests on stderr.
