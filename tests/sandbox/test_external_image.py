@@ -100,9 +100,8 @@ def test_it_reads_its_task_and_nothing_of_the_machine(
 
 def test_one_that_hangs_is_killed_with_all_that_it_started(docker_image: str) -> None:
     began = time.monotonic()
-    played = run(
-        docker_image, "if os.fork() == 0: os.setsid()\ncall('alert_summary')\ntime.sleep(600)", wall_seconds=4
-    )
+    code = "if os.fork() == 0:\n    os.setsid()\n    time.sleep(600)\ncall('alert_summary')\ntime.sleep(600)"
+    played = run(docker_image, code, wall_seconds=4)
     assert played.record.reason == "budget_time"
     assert time.monotonic() - began < 25
     assert left_over() == []
