@@ -64,10 +64,10 @@ class Accounts:
     def reserve(self, names: Sequence[str], usd: float) -> None:
         """Put money aside for a call."""
         for name in names:
-            self.reserved[name] += usd  # type: ignore[assignment]
+            self.reserved[name] += usd  # type: ignore[assignment]  # typeshed: Counter of int; sums of USD are floats
 
     def settle(self, names: Sequence[str], reserved: float, spent: float) -> None:
         """A call is over: its reservation is given back, and what it cost is spent."""
         for name in names:
-            self.reserved[name] -= reserved  # type: ignore[assignment]
-            self.spent[name] += spent  # type: ignore[assignment]
+            self.reserved[name] -= reserved  # type: ignore[assignment]  # typeshed: Counter of int; sums of USD are floats
+            self.spent[name] += spent  # type: ignore[assignment]  # typeshed: Counter of int; sums of USD are floats

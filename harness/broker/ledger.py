@@ -86,7 +86,7 @@ class Spending:
             return
         call = self.open.pop(line.call)
         key = (call.purpose, call.model, call.arm)
-        self.usd[key] += line.usd  # type: ignore[assignment]
+        self.usd[key] += line.usd  # type: ignore[assignment]  # typeshed: Counter of int; USD are floats
         self.tokens[key] += line.input_tokens + line.output_tokens
         self.calls[key] += 1
         if not line.confirmed:

@@ -23,7 +23,7 @@ class Limits(BaseModel):
     pids: int = Field(default=128, ge=16)
     """Processes and threads."""
     scratch_mb: int = Field(default=64, ge=1)
-    """Size of each place that can be written (/tmp, and /work of a sandbox); they are memory."""
+    """Size of each place that can be written (/tmp, and /workspace of a sandbox); they are memory."""
     read_only: bool = True
     """The image's own files cannot be changed."""
     runtime: str | None = None

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from harness.sandbox.config import Limits
 from harness.sandbox.engine import connect, owner, remove
 
-WORK, TEMPORARY, EVIDENCE = "/work", "/tmp", "/evidence"
+WORK, TEMPORARY, EVIDENCE = "/workspace", "/tmp", "/evidence"
 KEEPER = "65533:65533"
 """Who our first process runs as: what the agent runs can neither signal nor read it."""
 MEGABYTE = 1_000_000

@@ -25,8 +25,8 @@ from harness.tools.toolbox import FAILED_SECONDS, ToolOutcome, validated
 LONGEST = 100_000
 """Characters of a command: the kernel takes 128 kB for one argument."""
 ABOUT = (
-    "in a container without network: /evidence holds the incident's evidence (see /evidence/README.txt), /work and "
-    "/tmp are for your own files and stay until the end of the incident."
+    "in a container without network: /evidence holds the incident's evidence (see /evidence/README.txt), "
+    "/workspace and /tmp are for your own files and stay until the end of the incident."
 )
 
 
@@ -86,7 +86,7 @@ def told(ran: Ran, config: SandboxConfig) -> dict[str, Any]:
         )
         result["killed"] = f"{ran.killed} ({limits})"
     if ran.lost:
-        result["restarted"] = "the container was started anew; your files in /work and /tmp are gone"
+        result["restarted"] = "the container was started anew; your files in /workspace and /tmp are gone"
     return result
 
 

@@ -42,10 +42,12 @@ def python(code: str, **fields: object) -> Ran:
 
 def test_it_works_at_all() -> None:
     wrote, read, failed = shell(
-        "echo hello > /work/a && grep -c BackOff /evidence/events.jsonl", "cat a; pwd", "echo no >&2; exit 3"
+        "echo hello > /workspace/a && grep -c BackOff /evidence/events.jsonl",
+        "cat a; pwd",
+        "echo no >&2; exit 3",
     )
     assert (wrote.exit_code, text(wrote)) == (0, "1\n")
-    assert text(read) == "hello\n/work\n"
+    assert text(read) == "hello\n/workspace\n"
     assert (failed.exit_code, failed.stdout, failed.stderr) == (3, b"", b"no\n")
     assert text(python("print(sum(range(10)))")) == "45\n"
 
@@ -80,7 +82,9 @@ def test_nothing_can_be_written_but_scratch_space() -> None:
     places = "/ /etc /usr/bin /bin /evidence /dev /proc/sys/kernel/hostname /sys/fs/cgroup /var /root /home"
     tries = [f"for p in {places}; do (echo x > $p/x || echo x > $p) 2>/dev/null && echo WROTE $p; done; true"]
     tries += ["echo x > /evidence/events.jsonl", "rm /evidence/events.jsonl", "mount -t tmpfs none /etc"]
-    tries += ["mkdir /work/a && echo '#!/bin/sh' > /work/a/b && chmod 755 /work/a/b && /work/a/b"]
+    tries += [
+        "mkdir /workspace/a && echo '#!/bin/sh' > /workspace/a/b && chmod 755 /workspace/a/b && /workspace/a/b"
+    ]
     wrote, overwrote, removed, mounted, executed = shell(*tries)
     assert text(wrote) == ""
     for refused in (overwrote, removed, mounted):
@@ -90,7 +94,9 @@ def test_nothing_can_be_written_but_scratch_space() -> None:
 
 
 def test_scratch_space_is_small() -> None:
-    filled, after = shell("dd if=/dev/zero of=/work/big bs=1M count=64", "ls -l /work; echo still here")
+    filled, after = shell(
+        "dd if=/dev/zero of=/workspace/big bs=1M count=64", "ls -l /workspace; echo still here"
+    )
     assert filled.exit_code != 0
     assert "No space left" in text(filled)
     assert "still here" in text(after)
@@ -98,7 +104,7 @@ def test_scratch_space_is_small() -> None:
 
 def test_the_engine_and_the_host_are_out_of_reach() -> None:
     (seen,) = shell(
-        "ls /var/run/docker.sock /run/docker.sock /run/containerd 2>&1; ls -d /work /evidence; "
+        "ls /var/run/docker.sock /run/docker.sock /run/containerd 2>&1; ls -d /workspace /evidence; "
         "cat /proc/1/environ /proc/1/mem 2>&1; env; hostname; cat /proc/1/cmdline; ls /dev"
     )
     shown = text(seen)
@@ -107,12 +113,12 @@ def test_the_engine_and_the_host_are_out_of_reach() -> None:
     assert os.uname().nodename not in shown
     assert not {"sda", "vda", "nvme0n1", "kmsg", "mem"} & set(shown.split())
     for secret in ("API_KEY", str(Path.home())):
-        assert secret not in shown.replace("HOME=/work", "")
+        assert secret not in shown.replace("HOME=/workspace", "")
 
 
 def test_a_symlink_leads_nowhere_but_into_the_container() -> None:
     (followed,) = shell(
-        "ln -s /evidence/../../../../etc/hostname /work/out; cat /work/out; cat /proc/1/root/etc/shadow"
+        "ln -s /evidence/../../../../etc/hostname /workspace/out; cat /workspace/out; cat /proc/1/root/etc/shadow"
     )
     assert os.uname().nodename not in text(followed)
     assert "denied" in text(followed) or "No such" in text(followed)
@@ -164,7 +170,9 @@ def test_endless_output_is_cut_off() -> None:
 
 
 def test_what_takes_too_long_is_killed_with_all_that_it_started() -> None:
-    slow, after = shell("echo kept > /work/a; setsid sleep 100 & sleep 100", "cat a; ps", call_seconds=1.5)
+    slow, after = shell(
+        "echo kept > /workspace/a; setsid sleep 100 & sleep 100", "cat a; ps", call_seconds=1.5
+    )
     assert (slow.exit_code, slow.killed, slow.lost) == (None, "time was up", False)
     assert "kept" in text(after)
     assert "sleep" not in text(after)
@@ -193,11 +201,11 @@ def test_trials_see_nothing_of_each_other() -> None:
         one, other = await pool.take(), await pool.take()
         try:
             (one.evidence / "mine.txt").write_text("mine")
-            await one.run(["sh", "-c", "echo secret > /work/s; echo secret > /tmp/s; sleep 20 &"])
-            seen = await other.run(["sh", "-c", "ls -A /work /tmp /evidence; ps | grep '[s]leep'"])
+            await one.run(["sh", "-c", "echo secret > /workspace/s; echo secret > /tmp/s; sleep 20 &"])
+            seen = await other.run(["sh", "-c", "ls -A /workspace /tmp /evidence; ps | grep '[s]leep'"])
             await one.close()
             third = await pool.take()
-            fresh = await third.run(["sh", "-c", "ls -A /work /tmp /evidence"])
+            fresh = await third.run(["sh", "-c", "ls -A /workspace /tmp /evidence"])
             await third.close()
             return seen, fresh
         finally:
@@ -205,8 +213,10 @@ def test_trials_see_nothing_of_each_other() -> None:
             await pool.close()
 
     for seen in asyncio.run(main()):
-        assert seen.stdout.decode().split() == ["/evidence:", "/tmp:", "/work:"] or text(seen).split() == [
-            "/work:",
+        assert seen.stdout.decode().split() == ["/evidence:", "/tmp:", "/workspace:"] or text(
+            seen
+        ).split() == [
+            "/workspace:",
             "/tmp:",
             "/evidence:",
         ]

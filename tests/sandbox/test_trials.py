@@ -98,7 +98,7 @@ def test_a_call_takes_the_same_time_on_the_virtual_clock_however_long_it_takes()
 
 def test_nothing_in_the_container_tells_the_answer() -> None:
     words = "ground.?truth|root_cause|fault.?id|itbench|baseline|sre/v1"
-    search = f"grep -rliE '{words}' /evidence /work /tmp; env; grep -iE '{words}' /proc/self/mountinfo"
+    search = f"grep -rliE '{words}' /evidence /workspace /tmp; env; grep -iE '{words}' /proc/self/mountinfo"
     _, (found,), _ = play(("shell", {"command": search}))
     assert "/evidence" not in found["stdout"]
     assert not any(word in found["stdout"].lower() for word in ("truth", "baseline", "itbench", "sre/"))
@@ -129,7 +129,7 @@ def test_a_killed_call_tells_its_limits() -> None:
 
 def test_trials_side_by_side_have_a_sandbox_each() -> None:
     record, (found,), _ = play(
-        ("shell", {"command": "ls /work; hostname > /work/mine; sleep 1; ls /work"}), trials=4
+        ("shell", {"command": "ls /workspace; hostname > /workspace/mine; sleep 1; ls /workspace"}), trials=4
     )
     assert record.status == "scored"
     assert found["stdout"] == "mine\n"
